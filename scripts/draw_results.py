@@ -26,7 +26,7 @@ with write_whole_folder(snakemake.output.figures) as folder:
     gallery.draw_task(dataset)
     gallery.draw_training(results.histories, order)
     gallery.draw_tuning(results.tunings, order)
-    gallery.draw_predictions(results.predictions, order, dataset)
+    gallery.draw_predictions(results.delivered, order, dataset)
     gallery.draw_calibration(results.predictions, results.calibrated, order)
     gallery.draw_comparison(standing)
     gallery.draw_ensembles(results.ensembles, results.predictions)

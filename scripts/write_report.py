@@ -46,11 +46,14 @@ for name, *paths in zip(params.pointed, files.operating_points, files.operating_
 
 commits = {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}
 folds, runs = pd.read_csv(files.folds, dtype=names), pd.read_csv(files.runs, dtype=names)
+headers = [answer.header for answer in answers]
 page = report_page(
     StudyPages(
         project=params.project,
         mode=mode,
-        tables=study_tables(shelf, [answer.header for answer in answers], summary, folds, runs, times),
+        tables=study_tables(
+            shelf, [answer.header for answer in answers], summary, folds, runs, times, bool(files.calibrated)
+        ),
         methods=Path(files.methods).read_text(encoding="utf-8"),
         config=Path(files.config).read_text(encoding="utf-8"),
         provenance=provenance(models, times, commits),

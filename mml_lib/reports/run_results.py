@@ -95,6 +95,14 @@ class RunResults:
         procedures = procedures_of(self.labels)
         return standing_of(runs, metrics, resamples, task.by_id("group"), procedures, per_group, out_of_fold)
 
+    @property
+    def delivered(self) -> dict[str, Mapping[int, AnyPredictions]]:
+        """Predictions as leaderboards compare them, by run and fold: calibrated where all folds of a run are."""
+        return {
+            run: self.calibrated[run] if self.calibrated.get(run, {}).keys() == folds.keys() else folds
+            for run, folds in self.predictions.items()
+        }
+
     def order(self, standing: pd.DataFrame | None) -> list[str]:
         """Return the runs, the best first."""
         return best_first(standing, dict.fromkeys(label.run for label in self.labels.values()))

@@ -125,10 +125,27 @@ def _add_tables(
         ReportTable(f"{name}-runs", "Runs, all metrics", runs_table(standing), RUNS_NOTE, paper_table(standing)),
         ReportTable(f"{name}-classes", "Classes", classes, f"Of the best run ({best}), the weakest first.", classes),
         ReportTable(f"{name}-groups", "Groups", groups, f"{answer.metric} of the best run, the weakest first.", groups),
-        ReportTable(f"{name}-differences", "Differences between runs", compared.get("differences", pd.DataFrame())),
-        ReportTable(f"{name}-calibration", "Calibration", compared.get("calibration", pd.DataFrame())),
+        *_comparison_tables(answer, compared),
     ]
     answer.tables = [table for table in tables if shelf.add(table)]
+
+
+def _comparison_tables(answer: TaskAnswer, compared: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+    """Return the tables of differences and of calibration, in the page with the names of runs for their ids."""
+    differences, calibration = (compared.get(name, pd.DataFrame()) for name in ("differences", "calibration"))
+    titles = {run: row.title for row in answer.rows for run in (row.name, *row.runs)}
+    tables = []
+    if not differences.empty:
+        defined = differences[differences["difference"].notna()].drop(columns=["about", "reason"], errors="ignore")
+        defined = defined.assign(**{column: defined[column].replace(titles) for column in ("run", "other")})
+        note = "Run minus other, with 95 % interval and p."
+        tables.append(ReportTable(f"{answer.name}-differences", "Differences between runs", differences, note, defined))
+    if not calibration.empty:
+        means = calibration.groupby(["run", "metric"], sort=False)[["before", "after"]].mean().reset_index()
+        means["run"] = means["run"].replace(titles)
+        note = "Errors of probabilities before and after calibration, mean over networks; lower is better."
+        tables.append(ReportTable(f"{answer.name}-calibration", "Calibration", calibration, note, means))
+    return tables
 
 
 RUNS_NOTE = "The best first: mean over networks, with its 95 % interval. Differences to the best run are in the file:"

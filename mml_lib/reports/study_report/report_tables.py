@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from mml_lib.files.atomic import write_text
 from mml_lib.reports.pages import number_text
@@ -101,6 +101,7 @@ def study_tables(
     folds: pd.DataFrame,
     runs: pd.DataFrame,
     times: pd.DataFrame,
+    is_calibrated: bool = False,
 ) -> list[ReportTable]:
     """Return the tables of a study, which are added to the shelf.
 
@@ -111,12 +112,16 @@ def study_tables(
         folds: results of each network.
         runs: differences between runs.
         times: time and memory of rules.
+        is_calibrated: True if answers are about calibrated predictions.
     """
+    before = " Before calibration: the answer is about calibrated predictions." if is_calibrated else ""
     tables = [
         ReportTable("tasks", "Tasks", task_table(headers)),
         ReportTable("runs", "Runs and their differences", runs),
-        ReportTable("summary", "Results of runs", summary, "All tasks, splits and metrics, with 95 % intervals."),
-        ReportTable("folds", "Results of single networks", folds),
+        ReportTable(
+            "summary", "Results of runs", summary, f"All tasks, splits and metrics, with 95 % intervals.{before}"
+        ),
+        ReportTable("folds", "Results of single networks", folds, before.strip()),
         ReportTable("times", "Time and memory of steps", times),
     ]
     return [table for table in tables if shelf.add(table)]
@@ -148,4 +153,4 @@ def _cell(value: object) -> Markup:
     if isinstance(value, int | float | np.number):
         return Markup('<td class="number" data-value="{}">{}</td>').format(value, number_text(value))
     text = "" if value is None or value is pd.NA else str(value)
-    return Markup("<td{}>{}</td>").format(Markup(' class="short"') if len(text) <= SHORT else "", escape(text))
+    return Markup('<td class="{}">{}</td>').format("short" if len(text) <= SHORT else "long", text)

@@ -147,12 +147,8 @@ def read_figures(folder: Path, run: str) -> list[Picture]:
 
 def networks_of(row: StandingRow | None, results: RunResults) -> list[AnyPredictions]:
     """Return the predictions of the networks of a procedure, calibrated ones where they exist."""
-    runs = row.runs if row else ()
-    return [
-        predictions
-        for run in runs
-        for predictions in (results.calibrated.get(run) or results.predictions.get(run) or {}).values()
-    ]
+    delivered = results.delivered
+    return [predictions for run in (row.runs if row else ()) for predictions in delivered.get(run, {}).values()]
 
 
 def number(value: float) -> str:

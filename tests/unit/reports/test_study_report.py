@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.reports.run_results import RunResults
 from mml_lib.reports.study_report.answer_building import paper_table
 from mml_lib.reports.study_report.answer_checks import answer_checks
 from mml_lib.reports.study_report.provenance import commit_of, provenance
@@ -254,3 +256,12 @@ def test_metric_that_no_run_defines_has_no_column():
     table = summary(("aaaa", "procedure", 0.9, True))
     (row,) = paper_table(pd.concat([table, table.assign(metric="f1", mean=np.nan)])).to_dict("records")
     assert row == {"run": "label aaaa", "networks": "2", "accuracy": "0.900 [0.800, 1.000]"}
+
+
+def test_calibrated_predictions_are_those_of_the_answer():
+    raw, calibrated = predicted([True, False]), predicted([True, True])
+    labels = {run: RunLabel("t", run, "", run, "") for run in "ab"}
+    results = RunResults(labels, {}, {}, {"a": {0: raw, 1: raw}, "b": {0: raw}}, {"a": {0: calibrated}}, {}, {})
+    assert results.delivered == {"a": {0: raw, 1: raw}, "b": {0: raw}}, "half of a run is not compared"
+    whole = replace(results, calibrated={"b": {0: calibrated}})
+    assert whole.delivered["b"][0] is calibrated
