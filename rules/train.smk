@@ -125,6 +125,7 @@ rule train_fold:
         datasets=inputs.datasets,
         checkpoints=inputs.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
         tensorboard=inputs.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
+        logger=inputs.logger,  # LOGGERS/{task}/{run}-fold{fold}
         stores=inputs.stores,  # PARAMETERS/{task}/*.safetensors and the like, of a trial with the same pipeline
         label=inputs.training_name,
     message:

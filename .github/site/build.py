@@ -42,6 +42,9 @@ table.docutils { font-size: 0.85rem; }
 td, th { vertical-align: top; }
 .table-wrapper td:last-child { min-width: 14rem; }
 img { height: auto; }
+table.dataframe { border-collapse: collapse; border: 0; font-size: 0.85rem; display: block; overflow-x: auto; }
+table.dataframe :is(td, th) { border: 0; padding: 0.2rem 0.6rem; }
+table.dataframe tr { border-bottom: 1px solid var(--color-background-border); }
 """
 
 TREE = """

@@ -24,6 +24,7 @@ from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
+from mml_lib.config.logger_options import checked_logger
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.sections import Clean, Mode, Paths, Resources, Reuse, RunId, Section, Target
@@ -283,6 +284,11 @@ class StudyConfig(Section):
         None,
         description="Log trainings to TensorBoard: true (curves), or a mapping of what else to show. Not part of a "
         "run; needs mml[tensorboard].",
+    )
+    logger: Annotated[Target, AfterValidator(checked_logger)] | None = Field(
+        None,
+        description="Logger of Lightning that trainings report to, a file or a service: {_target_: "
+        "lightning.pytorch.loggers.CSVLogger}. Not part of a run.",
     )
     num_workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
         None,

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 WITHOUT_REFERENCES = (
     *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
-    *("preprocess_shards", "num_workers", "warm_start", "tensorboard"),
+    *("preprocess_shards", "num_workers", "warm_start", "tensorboard", "logger"),
 )
 """Keys that do not change which artefacts a study refers to."""
 

@@ -288,6 +288,11 @@ class TrainingStep(Step):
             watching.append(ProgressBar(self.terminal, f"{self.task} fold {self.fold}"))
         if self.cfg.tensorboard is not None and (folder := self.params.get("tensorboard")):
             watching.append(Board(Path(folder), self.cfg.tensorboard))
+        if self.cfg.logger is not None and (folder := self.params.get("logger")):
+            from mml_lib.training.run_logging import RunLogging
+
+            names = {"project": self.cfg.project, "task": self.task, "run": self.run, "fold": self.fold}
+            watching.append(RunLogging(self.cfg.logger.spec(), names, Path(folder), self.pipeline.content))
         if (job := own_job()) and arguments.get("enable_checkpointing", True):  # a requeued job resumes from these
             from mml_lib.training.requeueing import Requeue
 

@@ -72,6 +72,7 @@ class TrialTraining:
             datasets=step.params.datasets,
             checkpoints=str(self.paths["checkpoint"]),
             tensorboard=str(self.paths["tensorboard"]),
+            logger=str(self.paths["logger"]),
         )
         own.threads = step.params.threads
         return own

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from snakemake.rules import Rule
     from snakemake.workflow import Workflow
 
-FOLDERS = ("checkpoints", "tensorboard", "folder")
+FOLDERS = ("checkpoints", "tensorboard", "logger", "folder")
 """Params that are folders which a step writes to."""
 
 STORES = "stores"

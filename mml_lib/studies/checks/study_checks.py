@@ -171,7 +171,7 @@ def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
     metrics = [metric for metric in cfg.metrics_of(task.task_type) if not isinstance(metric, str)]
     named: dict[str, Target | None] = {
         **{"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer},
-        "lr_scheduler": cfg.lr_scheduler,
+        **{"lr_scheduler": cfg.lr_scheduler, "logger": cfg.logger},
         **{f"callbacks.{name}": callback for name, callback in cfg.callbacks.items()},
     }
     lists: dict[str, Sequence[Target]] = {

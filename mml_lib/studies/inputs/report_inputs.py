@@ -31,7 +31,7 @@ TABLES = (
 
 SILENT = (
     *("paths", "plugins", "rules", "reuse", "remove", "resources", "preprocess_shards", "num_workers", "warm_start"),
-    *("tensorboard", "tta", "notify", "run", "clean", "force", "retrain"),
+    *("tensorboard", "logger", "tta", "notify", "run", "clean", "force", "retrain"),
 )
 """Sections that change no result. Test-time augmentation changes results if it has transforms, and is added then."""
 

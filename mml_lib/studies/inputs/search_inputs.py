@@ -112,7 +112,7 @@ class SearchInputs(RuleInputs):
 
         They are those of an ordinary run with the same pipeline.
         """
-        keys = ("pipeline", "parameters", "models", "history", "checkpoint", "tensorboard")
+        keys = ("pipeline", "parameters", "models", "history", "checkpoint", "tensorboard", "logger")
         return {key: self.fm.pattern(key) for key in keys}
 
     def threads(self, wildcards: "Wildcards", output: "OutputFiles") -> int:

@@ -131,6 +131,10 @@ class TrainInputs(RuleInputs):
         """The folder of a training's TensorBoard files."""
         return self.fm.path("tensorboard", task=wildcards.task, run=wildcards.run, fold=wildcards.fold)
 
+    def logger(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The folder of the files of a training's logger."""
+        return self.fm.path("logger", task=wildcards.task, run=wildcards.run, fold=wildcards.fold)
+
     def tuning_folder(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The folder that a tuning uses while it runs."""
         return str(self.fm.tuning_path(wildcards.task, wildcards.run, wildcards.fold))
