@@ -24,12 +24,10 @@ from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
-from mml_lib.config.logger_options import checked_logger
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.sections import Clean, Mode, Paths, Resources, Reuse, RunId, Section, Target
 from mml_lib.config.task_options import Pivot, Preprocessing, SharedDataSet, TaggedName, Tagging, Task, TaskName
-from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (
     Adapters,
     Augmentations,
@@ -42,6 +40,7 @@ from mml_lib.config.training_options import (
     Trainer,
     Tune,
 )
+from mml_lib.config.watching_options import TensorBoard, checked_logger
 from mml_lib.errors import MMLError, nearest
 
 

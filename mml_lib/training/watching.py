@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from tqdm import tqdm
 
-from mml_lib.config.tensorboard_options import TensorBoard
+from mml_lib.config.watching_options import TensorBoard
 from mml_lib.images.display import displayed
 from mml_lib.models.metric_modules import answers_of
 from mml_lib.task_types import IGNORE, TASK_TYPES

@@ -80,14 +80,11 @@ class ResultsSoFar:
             changed = Path(path).stat().st_mtime_ns
             if path not in self._read or self._read[path][0] != changed:
                 text = Path(path).read_text(encoding="utf-8")
-                content = json.loads(text) if path.endswith(".json") else yaml.load(text, _Loader)
+                content = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
                 self._read[path] = changed, content if isinstance(content, dict) else {}
             return self._read[path][1]
         except (OSError, ValueError, yaml.YAMLError):
             return None
-
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _mean(values: list[Any]) -> float | None:

@@ -20,8 +20,8 @@ from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import Augmentations, Mixing, Sampling
+from mml_lib.config.watching_options import TensorBoard
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.mixing import BatchMixing
