@@ -68,6 +68,8 @@ rule export_run:
         calibrations=inputs.calibrations,  # CALIBRATED/{task}/*/*.json
         predictions=inputs.predictions,  # PREDICTIONS/{task}/*/*.npz
         metrics=inputs.metrics,  # METRICS/{task}/*/*.json
+        ensemble=inputs.ensemble,  # ENSEMBLES/{task}/{mode}.json
+        ensemble_predictions=inputs.ensemble_predictions,  # ENSEMBLES/{task}/{mode}/*.npz
         task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
         dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
         images=ancient(inputs.packed_images),  # PREPROCESSED/{dataset}/{pack}

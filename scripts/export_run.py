@@ -12,7 +12,9 @@ files, params, run = snakemake.input, snakemake.params, snakemake.wildcards.expo
 candidates = candidates_of(
     params.networks, files.parameters, files.models, files.pipelines, files.images, files.calibrations
 )
-predictor, networks = chosen_predictor(step, candidates, run, params.metric, files.dataset, params.get("tta"))
+predictor, networks = chosen_predictor(
+    step, candidates, run, params.metric, files.dataset, params.get("tta"), files.ensemble
+)
 places = [candidates.index(network) for network in networks]
 
 differences = export_folder(
@@ -26,6 +28,7 @@ differences = export_folder(
     split=params.split,
     tta=params.get("tta"),
     options=params.options,
+    of_ensemble=next(map(read_predictions, files.ensemble_predictions), None),
 )
 
 largest = max(differences.values())

@@ -33,7 +33,7 @@ TOKENS = {
     "SEARCH_ID": ("search", r"[0-9a-f]{8}"),
     "RUNG": ("rung", r"\d+"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
-    "EXPORT": ("export", r"[0-9a-f]{8}|best"),
+    "EXPORT": ("export", r"[0-9a-f]{8}|best|ensemble"),
     "COLLECTION": ("collection", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }

@@ -21,7 +21,7 @@ def test_a_run_is_exported_with_the_difference_from_its_stored_predictions(copy:
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        (["export={run: ensemble}"], "name a run, or best"),
+        (["export={run: ensemble}"], "set mode: post"),
         (["export={run: 0a1b2c3d}"], "export.run: the study has no run"),
         (["export={task: stripe}"], "did you mean 'stripes'"),
         (["preprocessing=none"], "end"),

@@ -8,6 +8,7 @@ import torch
 
 from mml_lib.data.datamodule import TaskImages, by_size, images_of
 from mml_lib.deployment.deployed_network import NetworkGroup
+from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import ExportedNetwork
 from mml_lib.deployment.exporting.graph_files import TOLERANCE, Run, largest_difference
 from mml_lib.deployment.predictor import Member
@@ -58,7 +59,9 @@ class ExportCheck:
         batch = next(self._pixels(self.images(ids)))
         return np.repeat(batch[:1], 2, axis=0) if len(batch) < 2 else batch[:2]
 
-    def of_graphs(self, model: ExportedNetwork, runners: Mapping[str, Run], ids: Sequence[str]) -> dict[str, float]:
+    def of_graphs(
+        self, model: ExportedNetwork | ExportedEnsemble, runners: Mapping[str, Run], ids: Sequence[str]
+    ) -> dict[str, float]:
         """Return the largest difference of each graph file from the networks, by format."""
         batches = list(self._pixels(self.images(ids)))
         with torch.no_grad():
@@ -99,8 +102,30 @@ class ExportCheck:
         whole = [predictions for predictions in stored if isinstance(predictions, Predictions)]
         if not whole or self.group.networks[0].window is not None or any(one != ids[0] for one in ids):
             return {}
-        expected = self._comparable(self.group.merged([predictions.logits for predictions in whole]))
-        images, differences = self.images(ids[0]), {}
+        merged = self.group.merged([predictions.logits for predictions in whole])
+        return self._of_expected(runners, ids[0], self._comparable(merged))
+
+    def of_ensemble(self, runners: Mapping[str, Run], stored: AnyPredictions) -> dict[str, float]:
+        """Return the largest difference of each graph file from the stored predictions of an ensemble, by format.
+
+        Of masks it is the share of pixels with another class; of those that are not at the packed size there is none.
+        """
+        ids = stored.ids.tolist()
+        if isinstance(stored, Predictions):
+            return self._of_expected(runners, ids, self._comparable(stored.logits))
+        images, differences = self.images(ids), {}
+        if [tuple(size) for size in images.sizes.tolist()] != [tuple(size) for size in stored.sizes.tolist()]:
+            return {}
+        for name, run in runners.items():
+            wrong = 0
+            for position, (mask, _) in enumerate(stored.images()):
+                pixels = torch.from_numpy(np.array(images.image(position))[None]).permute(0, 3, 1, 2)
+                wrong += int((run(self._as_input(pixels))[0].argmax(0) != mask).sum())
+            differences[name] = wrong / max(1, len(stored.masks))
+        return differences
+
+    def _of_expected(self, runners: Mapping[str, Run], ids: Sequence[str], expected: np.ndarray) -> dict[str, float]:
+        images, differences = self.images(ids), {}
         for name, run in runners.items():
             outputs = np.zeros_like(expected)
             for batch in by_size(images.sizes, BATCH):

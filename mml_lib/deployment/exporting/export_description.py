@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.config.prediction_options import TTA
 from mml_lib.deployment.candidate_networks import CandidateNetwork
 from mml_lib.deployment.deployed_network import has_masks
+from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import INPUT, ExportedNetwork
 from mml_lib.deployment.exporting.graph_files import ONNX, OPSET, TOLERANCE, TORCH, GraphFiles
 from mml_lib.deployment.prediction_rows import LABEL_THRESHOLD
@@ -24,7 +26,7 @@ VERSION = 1
 def describe_export(
     predictor: Predictor,
     networks: Sequence[CandidateNetwork],
-    model: ExportedNetwork,
+    model: ExportedNetwork | ExportedEnsemble,
     files: GraphFiles,
     shape: Sequence[int],
     check: Mapping[str, Any],
@@ -47,13 +49,14 @@ def describe_export(
         "version": VERSION,
         "task": predictor.task,
         "task_type": predictor.task_type,
-        "run": member.run,
+        "run": member.run if predictor.ensemble is None else ENSEMBLE,
         "folds": [network.fold for network in networks],
+        "ensemble": _ensemble(predictor, networks),
         "classes": predictor.classes,
         "input": _input(member, shape),
         "output": {"name": model.output, "of_pixels": kind.has_masks},
         **_preparation(member),
-        **_graph(member, model, tta),
+        **_graph(predictor.members, model, tta),
         "thresholds": dict.fromkeys(predictor.classes, LABEL_THRESHOLD) if kind.is_multilabel else None,
         "files": {"onnx": files.onnx and ONNX, "torch_export": TORCH},
         "operator_that_onnx_lacks": files.lacking or None,
@@ -91,18 +94,37 @@ def _preparation(member: Member) -> dict[str, Any]:
     }
 
 
-def _graph(member: Member, model: ExportedNetwork, tta: TTA) -> dict[str, Any]:
+def _ensemble(predictor: Predictor, networks: Sequence[CandidateNetwork]) -> dict[str, Any] | None:
+    """Return the description of an ensemble; None: it is a run."""
+    ensemble = predictor.ensemble
+    if ensemble is None:
+        return None
+    pairs = zip(networks, ensemble.weights, strict=True)
+    calibration = ensemble.calibration
+    return {
+        "strategy": ensemble.strategy,
+        "votes": ensemble.votes,
+        "member_temperature": ensemble.member_temperature,
+        "members": [{"run": network.run, "fold": network.fold, "weight": weight} for network, weight in pairs],
+        "calibration": calibration and {"scale": calibration.scale, "bias": calibration.offsets.tolist()},
+    }
+
+
+def _graph(members: Sequence[Member], model: ExportedNetwork | ExportedEnsemble, tta: TTA) -> dict[str, Any]:
     """Return the description of what the graph does."""
     parts = ["scaling to 0..1", "normalisation"]
     parts += ["test-time augmentation"] if tta.transforms else []
     parts += ["calibration"] if model.is_calibrated else []
-    parts += ["mean over folds"] if len(member.group.networks) > 1 else []
+    parts += ["mean over folds"] if len(members[0].group.networks) > 1 else []
+    parts += ["ensemble"] if isinstance(model, ExportedEnsemble) else []
     maps = [
         calibration and {"method": calibration.method, "scale": calibration.scale, "bias": calibration.offsets.tolist()}
+        for member in members
         for calibration in member.group.calibrations
     ]
     statistics = [
         {"mean": network.mean.flatten().tolist(), "std": network.std.flatten().tolist()}
+        for member in members
         for network in member.group.networks
     ]
     views = tta.model_dump(mode="json", by_alias=True) if tta.transforms else None

@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.config.prediction_options import TTA
 from mml_lib.deployment.candidate_networks import CandidateNetwork
 from mml_lib.deployment.deployed_network import has_masks
 from mml_lib.deployment.exporting.export_check import ExportCheck, refuse_differences
 from mml_lib.deployment.exporting.export_description import DESCRIPTION, describe_export, description_text
+from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import ExportedNetwork
 from mml_lib.deployment.exporting.graph_files import write_graph
 from mml_lib.deployment.exporting.model_card import CARD, card_text
 from mml_lib.deployment.exporting.onnx_script import script_text
 from mml_lib.deployment.network_choice import read_pipeline
 from mml_lib.deployment.predictor import Predictor
+from mml_lib.errors import MMLError
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.machine.terminal import warn
 from mml_lib.predictions.predictions import AnyPredictions
@@ -36,8 +39,9 @@ def write_export(
     split: str,
     tta: TTA,
     options: Mapping[str, Any],
+    of_ensemble: AnyPredictions | None = None,
 ) -> dict[str, float]:
-    """Write the export of a run, and return its largest differences from the stored predictions.
+    """Write the export of a run or an ensemble, and return its largest differences from the stored predictions.
 
     Args:
         folder: an empty folder.
@@ -50,23 +54,37 @@ def write_export(
         split: `test`, or `val` where there is none.
         tta: test-time augmentation of the stored predictions.
         options: `license`, `intended_use` and `limits`.
+        of_ensemble: stored predictions of the ensemble on the split; None: it is a run.
 
     Raises:
         MMLError: the network cannot be traced, or differs from the stored predictions.
     """
     member = predictor.members[0]
-    check = ExportCheck(member, struct, Dataset.read(dataset).sizes)
+    checks = [ExportCheck(member, struct, Dataset.read(dataset).sizes) for member in predictor.members]
+    check, name = checks[0], member.run if predictor.ensemble is None else ENSEMBLE
+    model: ExportedNetwork | ExportedEnsemble = ExportedNetwork(member.group)
+    if predictor.ensemble is None:
+        differences = {"networks": check.of_networks(stored)}
+    else:
+        _check_members(predictor)
+        pairs = zip(checks, stored, strict=True)
+        differences = {"networks": max(of_member.of_networks([own]) for of_member, own in pairs)}
+        model = ExportedEnsemble([one.group for one in predictor.members], predictor.ensemble)
+    refuse_differences(differences, name)
     ids = stored[0].ids.tolist()
-    differences = {"networks": check.of_networks(stored)}
-    refuse_differences(differences, member.run)
-    model, example = ExportedNetwork(member.group), check.example(ids)
+    example = check.example(ids)
     files = write_graph(model, example, folder)
     if files.lacking:
-        warn(f"export of run {member.run}: ONNX lacks {files.lacking}; there is model.pt2 (torch.export) alone")
+        warn(f"export of run {name}: ONNX lacks {files.lacking}; there is model.pt2 (torch.export) alone")
     differences |= check.of_graphs(model, files.runners, ids)
-    for name, difference in check.of_outputs(files.runners, stored).items():
-        differences[name] = max(differences[name], difference)
-    refuse_differences(differences, member.run)
+    of_outputs = (
+        check.of_outputs(files.runners, stored)
+        if of_ensemble is None
+        else check.of_ensemble(files.runners, of_ensemble)
+    )
+    for form, difference in of_outputs.items():
+        differences[form] = max(differences[form], difference)
+    refuse_differences(differences, name)
     checked = {"split": split, "samples": len(ids), "largest_differences": differences}
     description = describe_export(predictor, networks, model, files, example.shape, checked, tta)
     preparation, task_type = member.preparation, predictor.task_type
@@ -86,3 +104,20 @@ def write_export(
     if files.onnx is not None:
         (folder / SCRIPT).write_text(script, encoding="utf-8")
     return differences
+
+
+def _check_members(predictor: Predictor) -> None:
+    """Refuse an ensemble whose members see images in different ways.
+
+    Raises:
+        MMLError: they are preprocessed differently, or seen window by window.
+    """
+    first = predictor.members[0].preparation
+    for member in predictor.members:
+        if member.preparation.transforms != first.transforms or member.preparation.conversion != first.conversion:
+            raise MMLError(
+                f"export.run: runs {predictor.members[0].run} and {member.run} of the ensemble preprocess images "
+                "differently, and a graph takes preprocessed pixels; name a run"
+            )
+        if member.group.networks[0].window is not None:
+            raise MMLError(f"export.run: run {member.run} of the ensemble sees images by windows (patches); name a run")

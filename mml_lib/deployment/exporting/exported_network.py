@@ -68,12 +68,15 @@ class ExportedNetwork(nn.Module):
         return any(isinstance(part, CalibratedOutputs) for part in self.calibrations)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self._merged(self.outputs(images))
+
+    def outputs(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the calibrated outputs of each network for pixels N×H×W×C."""
         pixels = images.permute(0, 3, 1, 2)
-        outputs = [
+        return [
             calibration(self.tta(network, pixels) if self.tta else network(pixels))
             for network, calibration in zip(self.networks, self.calibrations, strict=True)
         ]
-        return self._merged(outputs)
 
     def _merged(self, outputs: Sequence[torch.Tensor]) -> torch.Tensor:
         kind = TASK_TYPES[self.task_type]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import INPUT, ExportedNetwork
 from mml_lib.errors import MMLError
 
@@ -45,7 +46,7 @@ class GraphFiles:
         return runners if self.onnx is None else {"onnx": run_onnx(self.onnx), **runners}
 
 
-def write_graph(model: ExportedNetwork, example: np.ndarray, folder: Path) -> GraphFiles:
+def write_graph(model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, folder: Path) -> GraphFiles:
     """Write a network as graph files for batches of any size.
 
     Args:

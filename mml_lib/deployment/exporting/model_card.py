@@ -47,8 +47,7 @@ def card_text(
     parts = [
         _front_matter(description, options),
         f"# {title}\n",
-        f"Run `{description['run']}`, {counted(len(description['folds']), 'network')}"
-        f"{', whose outputs are averaged' if len(description['folds']) > 1 else ''}. Made by MML.\n",
+        _made_of(description),
         f"## Intended use\n\n{options.get('intended_use') or TO_WRITE}\n",
         _limits(description, header, options),
         _data(header),
@@ -58,6 +57,20 @@ def card_text(
         _use(description),
     ]
     return "\n".join(parts)
+
+
+def _made_of(description: Mapping[str, Any]) -> str:
+    networks = counted(len(description["folds"]), "network")
+    ensemble = description.get("ensemble")
+    if ensemble is None:
+        averaged = ", whose outputs are averaged" if len(description["folds"]) > 1 else ""
+        return f"Run `{description['run']}`, {networks}{averaged}. Made by MML.\n"
+    rows = [f"| {member['run']} | {member['fold']} | {member['weight']:.4g} |" for member in ensemble["members"]]
+    table = "\n".join(["| run | fold | weight |", "| --- | --- | --- |", *rows])
+    return (
+        f"Ensemble of {networks}, selected by the strategy `{ensemble['strategy']}`. Made by MML. Architecture and "
+        f"training below are those of the first member.\n\n{table}\n"
+    )
 
 
 def _front_matter(description: Mapping[str, Any], options: Mapping[str, Any]) -> str:

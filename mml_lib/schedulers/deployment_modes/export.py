@@ -36,13 +36,12 @@ class ExportScheduler(AbstractBaseScheduler):
         """Refuse what no graph can be made of.
 
         Raises:
-            MMLError: a package is missing, an ensemble is meant, or the images have several sizes.
+            MMLError: a package is missing, members of an ensemble have no common graph, or images have several sizes.
         """
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             raise MMLError(f'mode export: missing packages: {", ".join(missing)}; run pip install "mml[export]"')
-        if self.cfg.export.run == ENSEMBLE:
-            raise MMLError("export.run: an ensemble has networks of several pipelines; name a run, or best")
+        self._check_ensemble()
         for network in self.runs.networks:
             cfg = self.study.run(network.task, network.run).pipeline.content
             sizes = packed_size(resolve(self.cfg.preprocessing.model_validate(cfg["preprocessing"])))
@@ -51,6 +50,23 @@ class ExportScheduler(AbstractBaseScheduler):
                     f"export.run: the images of run {network.run} have sizes of their own, and a graph has one size; "
                     "export a run whose preprocessing ends with resize or center_crop, or with patches"
                 )
+
+    def _check_ensemble(self) -> None:
+        """Refuse an ensemble whose possible members preprocess images differently, or see windows of them.
+
+        Raises:
+            MMLError: they do.
+        """
+        if self.cfg.export.run != ENSEMBLE:
+            return
+        contents = [self.study.run(network.task, network.run).pipeline.content for network in self.runs.networks]
+        if any(content["preprocessing"] != contents[0]["preprocessing"] for content in contents):
+            raise MMLError(
+                "export.run: the runs of the ensemble preprocess images differently, and a graph takes preprocessed "
+                "pixels; name a run, or best"
+            )
+        if any(content.get("patches") for content in contents):
+            raise MMLError("export.run: an ensemble of networks of patches has no graph; name a run, or best")
 
     @property
     def announcement(self) -> list[str]:

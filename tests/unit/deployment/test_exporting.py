@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,19 @@ from mml_lib.config.prediction_options import TTA
 from mml_lib.deployment.candidate_networks import CandidateNetwork
 from mml_lib.deployment.exporting.export_check import refuse_differences
 from mml_lib.deployment.exporting.export_folder import write_export
+from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import ExportedNetwork
 from mml_lib.deployment.exporting.graph_files import lacking_operator, largest_difference, run_torch, write_graph
 from mml_lib.deployment.exporting.onnx_script import script_text
 from mml_lib.deployment.new_images import NewImage
 from mml_lib.deployment.preparation import Preparation
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.calibration.calibration_methods import Calibration
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.interactive import load_predictor
+from mml_lib.predictions.scores import sigmoid, softmax
 from mml_lib.tasks.pixel_format import GREY, Conversion, PixelFormat, ValueRange
 from tests.support.deployed_projects import CROPPED, DeployedProject, deployed_project
 
@@ -197,3 +203,77 @@ def test_the_script_says_what_it_cannot_prepare(conversion: Conversion, transfor
     text, problem = script_text(conversion, transforms, "classification", windows)
     assert why in problem
     assert problem in text
+
+
+# --- ensembles ----------------------------------------------------------------------------------------------------
+
+
+def ensemble_of(project: DeployedProject, **changes: Any) -> EnsembleStorage:
+    members = [Member("t", project.run, fold) for fold in (0, 1)]
+    storage = EnsembleStorage(
+        **{"task": "t", "task_type": project.struct.task_type, "strategy": "greedy", "metric": "accuracy"},
+        **{"members": members, "selection_value": None, "selection_ids": [], "assessed_value": None},
+        **{"assessed_samples": 0, "candidates": 2, "seed": 0},
+        **{"weights": [0.8, 0.2], "votes": False, "member_temperature": 1.0} | changes,
+    )
+    storage.write(project.fm.path("ensemble", task="t", mode="post"))
+    return storage
+
+
+@pytest.mark.parametrize(
+    "task_type",
+    [
+        "classification",
+        *(
+            pytest.param(kind, marks=pytest.mark.long)
+            for kind in ("multilabel_classification", "semantic_segmentation", "regression")
+        ),
+    ],
+)
+def test_an_export_of_an_ensemble_reproduces_its_stored_predictions(task_type: str, tmp_path: Path):
+    project = deployed_project(tmp_path, task_type)
+    stored = combine(ensemble_of(project), [project.stored(0), project.stored(1)])
+    predictor = load_predictor(**project.options, run="ensemble", device="cpu")
+    differences = export(project, tmp_path / "export", predictor=predictor, of_ensemble=stored)
+    assert max(differences.values()) <= 1e-3
+    description = read(tmp_path / "export")
+    assert description["run"] == "ensemble"
+    assert [member["weight"] for member in description["ensemble"]["members"]] == [0.8, 0.2]
+    assert len(description["normalization"]) == 2
+    assert project.run in (tmp_path / "export/README.md").read_text()
+    wrong = ensemble_of(project, weights=[0.2, 0.8])
+    other = combine(wrong, [project.stored(0), project.stored(1)])
+    if task_type in ("classification", "regression"):
+        with pytest.raises(MMLError, match="nothing was exported"):
+            export(project, tmp_path / "other", predictor=predictor, of_ensemble=other)
+
+
+@pytest.mark.parametrize("changes", [{"votes": True}, {"member_temperature": 2.5}, {"calibrated": True}], ids=str)
+@pytest.mark.parametrize("task_type", ["classification", "multilabel_classification"])
+def test_graphs_of_ensembles_vote_divide_and_calibrate(task_type: str, changes: dict[str, Any], tmp_path: Path):
+    project = deployed_project(tmp_path, task_type)
+    classes = project.struct.num_classes
+    if changes.pop("calibrated", False):
+        changes["calibration"] = Calibration(
+            task_type, "affine", [1.7] * classes, np.linspace(-0.5, 0.5, classes), [1 / classes] * classes
+        )
+    storage = ensemble_of(project, **changes)
+    groups = [member.group for member in load_predictor(**project.options, run="ensemble", device="cpu").members]
+    images = np.load(project.struct.paths["packed"] / "images.npy")
+    rows = dict(zip(project.struct.samples["id"], project.struct.samples["row"], strict=True))
+    places = [rows[name] for name in project.stored().ids]
+    with torch.no_grad():
+        outputs = ExportedEnsemble(groups, storage)(torch.from_numpy(images[places])).numpy()
+    expected = combine(storage, [project.stored(0), project.stored(1)]).logits
+    squash = softmax if task_type == "classification" else sigmoid
+    np.testing.assert_allclose(outputs, squash(expected), atol=1e-4)
+
+
+def test_members_that_preprocess_images_differently_have_no_graph(tmp_path: Path):
+    project = deployed_project(tmp_path)
+    ensemble_of(project)
+    predictor = load_predictor(**project.options, run="ensemble", device="cpu")
+    second = predictor.members[1]
+    changed = replace(second, preparation=replace(second.preparation, transforms=[]))
+    with pytest.raises(MMLError, match="name a run"):
+        export(project, tmp_path / "export", predictor=replace(predictor, members=[predictor.members[0], changed]))

@@ -50,6 +50,14 @@ class DeploymentInputs(RuleInputs):
         """The ensemble, if one is used."""
         return self._runs(wildcards).ensemble
 
+    def ensemble_predictions(self, wildcards: "Wildcards") -> list[str]:
+        """The stored predictions of the test split by the ensemble, if one is used."""
+        runs = self._runs(wildcards)
+        if not runs.ensemble or self.split(wildcards) != "test":
+            return []
+        tokens = {"task": runs.task, "mode": runs.trained.mode}
+        return [self.fm.path("ensemble_predictions", **tokens, eval=self.split(wildcards))]
+
     def description(self, wildcards: "Wildcards") -> str:
         """The description of their task."""
         return self.study.tasks.description_path(self._runs(wildcards).task)
