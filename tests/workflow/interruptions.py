@@ -85,7 +85,7 @@ STUDIES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 TOLD_APART_BY_TIME = ("LOGS", "BENCHMARKS", "PAGES")
 """Folders of logs, times and memory, and of the pages that show them."""
 
-WITH_TIMES = ("-times.csv", "-methods.md", "optuna.log")
+WITH_TIMES = ("-times.csv", "-methods.md", "optuna.log", ".run.json")
 """Parts of names of files with times."""
 
 
