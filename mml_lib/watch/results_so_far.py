@@ -70,7 +70,7 @@ class ResultsSoFar:
             keys = [key for key in varying(list(runs.values())) if key not in ("format", "needs_mml", "version")]
             for run, pipeline in runs.items():
                 flat = flatten(pipeline)
-                words = ", ".join(f"{key}={flat[key]}" for key in keys if key in flat)
+                words = ", ".join(f"{key}={_short(flat[key])}" for key in keys if key in flat)
                 labels[run] = words if len(words) <= MOST_LABEL else f"{words[: MOST_LABEL - 1]}…"
         return labels
 
@@ -85,6 +85,10 @@ class ResultsSoFar:
             return self._read[path][1]
         except (OSError, ValueError, yaml.YAMLError):
             return None
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _mean(values: list[Any]) -> float | None:

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,11 +112,13 @@ class RunState(logging.Handler):
             time_left: gives the time left in words.
         """
         jobs = self.study.rule_names.jobs(dag.jobs, "finish_exp")
+        names = self.study.rule_names
+        order = [own for rule in dag.workflow.rules if (own := names.own(rule.name)) is not None]
         self._plan = {
             "modes": list(dict.fromkeys(job.wildcards.mode for job in jobs)),
             "main_metrics": {task.name: self.study.main_metric(task.task_type) for task in self.study.tasks.values()},
-            "order": [own for rule in dag.workflow.rules if (own := self.study.rule_names.own(rule.name)) is not None],
-            "follows": sorted(direct(_rule_edges(dag, self.study.rule_names))),
+            "order": order,
+            "follows": sorted(direct(_rule_edges(dag, names), order)),
         }
         self._time_left = time_left
         self._began = time.time()
@@ -206,26 +208,30 @@ def _rule_edges(dag: "DAG", names: "RuleNames") -> set[tuple[str, str]]:
     return edges
 
 
-def direct(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return the edges of a graph without those that a longer path replaces; all of a graph with a circle."""
-    after: dict[str, set[str]] = {}
-    for one, other in edges:
-        after.setdefault(one, set()).add(other)
-    reached: dict[str, set[str]] = {}
+def direct(edges: set[tuple[str, str]], order: Sequence[str]) -> set[tuple[str, str]]:
+    """Return the edges of a graph without those that close a circle, and without those that a longer path replaces.
 
-    def reach(name: str, above: tuple[str, ...]) -> set[str]:
-        if name in above:
-            raise RecursionError
-        if name not in reached:
-            followers = after.get(name, set())
-            reached[name] = set(followers).union(*(reach(other, (*above, name)) for other in followers))
-        return reached[name]
+    Args:
+        edges: pairs of rules: trials follow the proposals that follow trials.
+        order: all rules; of a circle, the edges against this order go.
+    """
+    place = {rule: number for number, rule in enumerate(order)}
+    forward = {(one, other) for one, other in edges if place[one] < place[other] or one not in reached(edges, other)}
+    after = {one: {other for start, other in forward if start == one} for one, _ in forward}
+    return {
+        (one, other)
+        for one, other in forward
+        if not any(other in reached(forward, between) for between in after[one] - {other})
+    }
 
-    try:
-        return {
-            (one, other)
-            for one, other in edges
-            if not any(other in reach(between, (one,)) for between in after[one] - {other})
-        }
-    except RecursionError:  # trials follow the proposals that follow trials
-        return edges
+
+def reached(edges: set[tuple[str, str]], start: str) -> set[str]:
+    """Return all that a path leads to from a start."""
+    names: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        following = {other for one, other in edges if one == name} - names
+        names |= following
+        waiting += following
+    return names

@@ -135,6 +135,8 @@ def test_project_that_cannot_be_written_ends_no_run(run: Run, tmp_path: Path):
 
 def test_direct_edges_of_a_graph():
     edges = {("a", "b"), ("b", "c"), ("c", "d"), ("a", "c"), ("a", "d")}
-    assert direct(edges) == {("a", "b"), ("b", "c"), ("c", "d")}
-    circle = {("propose", "train"), ("train", "propose"), ("train", "choose")}
-    assert direct(circle) == circle
+    assert direct(edges, "abcd") == {("a", "b"), ("b", "c"), ("c", "d")}
+    assert direct(edges, "dcba") == direct(edges, "abcd"), "the order matters in circles only"
+    circle = {("propose", "train"), ("train", "propose"), ("train", "choose"), ("propose", "choose")}
+    order = ["propose", "train", "choose"]
+    assert direct(circle, order) == {("propose", "train"), ("train", "choose")}
