@@ -123,7 +123,6 @@ rule write_report:
         explanations=pages.page_explanations,  # EXPLANATIONS/*/{mode}
         operating_points=pages.page_points,  # OPERATING/*/{mode}.csv
         operating_figures=pages.page_curves,  # OPERATING/*/{mode}
-        sections=pages.page_sections,
         summary=fm.pattern("summary"),  # RESULTS/{mode}.csv
         folds=fm.pattern("fold_metrics"),  # RESULTS/{mode}-folds.csv
         config=fm.pattern("study_config"),  # RESULTS/{mode}-study.yaml

@@ -14,7 +14,7 @@ from mml_lib.reports.operating.operating_section import operating_section
 from mml_lib.reports.study_report.answer_building import build_answer, read_results
 from mml_lib.reports.study_report.provenance import commit_of, provenance
 from mml_lib.reports.study_report.report_page import StudyPages, report_page
-from mml_lib.reports.study_report.report_section import ReportSection, figure_section
+from mml_lib.reports.study_report.report_section import figure_section
 from mml_lib.reports.study_report.report_tables import TableShelf, study_tables, write_tables
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
@@ -38,7 +38,7 @@ for path, manifest, figures, options in zip(files.tasks, files.datasets, files.f
     results = read_results(labels_from_params(options["run_labels"]), options["networks"], of_task)
     answers.append(build_answer(task, dataset, results, summary, Path(figures), options, shelf, compared))
 
-sections = [ReportSection.read(path) for path in files.sections]
+sections = []
 for name, figures in zip(params.explained, files.explanations, strict=True):
     sections.append(figure_section(name, "Explanations", Path(figures)))
 for name, *paths in zip(params.pointed, files.operating_points, files.operating_figures, strict=True):
@@ -51,9 +51,7 @@ page = report_page(
     StudyPages(
         project=params.project,
         mode=mode,
-        tables=study_tables(
-            shelf, [answer.header for answer in answers], summary, folds, runs, times, bool(files.calibrated)
-        ),
+        tables=study_tables(shelf, headers, summary, folds, runs, times, bool(files.calibrated)),
         methods=Path(files.methods).read_text(encoding="utf-8"),
         config=Path(files.config).read_text(encoding="utf-8"),
         provenance=provenance(models, times, commits),

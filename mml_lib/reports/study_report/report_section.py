@@ -1,14 +1,11 @@
-"""Sections of a report that other steps write."""
+"""Sections of a report with the results of other steps."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
-from mml_lib.files.atomic import write_text
-from mml_lib.files.checksums import verify
 from mml_lib.reports.study_report.thumbnails import TYPES, file_address
 
 
@@ -25,16 +22,6 @@ class ReportSection:
     task: str
     title: str
     html: str
-
-    def write(self, path: str | Path) -> None:
-        """Write the section as JSON."""
-        write_text(path, json.dumps(asdict(self), ensure_ascii=False, indent=1))
-
-    @classmethod
-    def read(cls, path: str | Path) -> "ReportSection":
-        """Read a section."""
-        verify(path)
-        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def figure_section(task: str, title: str, folder: Path) -> ReportSection:

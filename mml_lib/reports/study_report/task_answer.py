@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metric_options import lower_is_better
+from mml_lib.config.metric_options import lower_is_better, name_per_sample
 from mml_lib.metrics import find_metric
 from mml_lib.predictions.predictions import AnyPredictions
 from mml_lib.reports.run_results import RunResults
@@ -129,11 +129,12 @@ class TaskAnswer:
     @property
     def metric_sentence(self) -> str:
         """The main metric in one sentence."""
-        metric = find_metric(self.header["task_type"], self.metric)
-        direction = "Lower is better" if lower_is_better(self.metric) else "Higher is better"
+        metric = find_metric(self.header["task_type"], name_per_sample(self.metric))
+        if metric is None:
+            return ""  # nothing tells whether more of it is better
+        direction = "Lower is better" if lower_is_better(name_per_sample(self.metric)) else "Higher is better"
         name = metric_title(self.metric)
-        described = f"{name[:1].upper()}{name[1:]}: {metric.description}. " if metric else ""
-        return f"{described}{direction}."
+        return f"{name[:1].upper()}{name[1:]}: {metric.description}. {direction}."
 
 
 def read_figures(folder: Path, run: str) -> list[Picture]:

@@ -191,10 +191,9 @@ def test_missing_folds_need_care(tmp_path: Path):
 # --- page and files -------------------------------------------------------------------------------------------------
 
 
-def test_page_escapes_names_and_shows_the_sections_of_other_steps(tmp_path: Path):
+def test_page_escapes_names_and_shows_the_sections_of_other_steps():
     section = ReportSection("t", "Where it looks", "<p>at the ears</p>")
-    section.write(tmp_path / "section.json")
-    pages = replace(PAGES, sections=[ReportSection.read(tmp_path / "section.json")])
+    pages = replace(PAGES, sections=[section])
     page = report_page(pages, [answer_of()])
     assert "mine &lt;b&gt;" in page
     assert "mine <b>" not in page
@@ -265,3 +264,10 @@ def test_calibrated_predictions_are_those_of_the_answer():
     assert results.delivered == {"a": {0: raw, 1: raw}, "b": {0: raw}}, "half of a run is not compared"
     whole = replace(results, calibrated={"b": {0: calibrated}})
     assert whole.delivered["b"][0] is calibrated
+
+
+def test_study_without_answers_and_metrics_without_direction_have_a_page():
+    assert 'href="#summary"' in report_page(PAGES, [])
+    own = answer_of(metric="OwnMetric")
+    assert own.metric_sentence == ""
+    assert "OwnMetric" in report_page(PAGES, [own])

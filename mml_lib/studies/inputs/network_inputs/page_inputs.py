@@ -16,9 +16,6 @@ SAMPLES = 2400
 LEAST_SAMPLES = 100
 """Rows of each of these tables at least."""
 
-SECTIONS: dict[str, str] = {}
-"""Rules that write a section of the report (`mml_lib.reports.study_report.report_section`), with its assignment key."""
-
 
 class PageInputs(ReportInputs):
     """Files of the page of a report."""
@@ -84,11 +81,6 @@ class PageInputs(ReportInputs):
 
     def _pointed(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         return self._scheduler(wildcards).steps_by_rule.get("find_operating_points", [])
-
-    def page_sections(self, wildcards: "Wildcards") -> list[str]:
-        """The sections that other steps write."""
-        steps = self._scheduler(wildcards).steps_by_rule
-        return [self.fm.path(key, **step) for rule, key in SECTIONS.items() for step in steps.get(rule, ())]
 
     def page_tasks(self, wildcards: "Wildcards", input: "InputFiles") -> list[dict[str, Any]]:
         """Options of each drawn task, and its networks by kind of file."""
