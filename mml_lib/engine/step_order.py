@@ -62,9 +62,9 @@ class StepOrder:
     def first(
         self, ready: Collection["AbstractJob"], free: Mapping[str, Any], running: Collection["AbstractJob"] = ()
     ) -> list["AbstractJob"]:
-        """Return the ready steps that may start next, in the order in which they should.
+        """Return the ready steps that should start now, in their order.
 
-        Of each rule, these are no more than may run at once: comparing all ready steps takes longer than a short step.
+        Of each rule, no more are compared than may run at once: comparing all takes longer than a short step.
 
         Args:
             ready: steps, or groups of steps, whose inputs are there.
@@ -82,25 +82,32 @@ class StepOrder:
             kind = place.kind or (2 if place.run in untrained else 0)
             by_rule[place.rules].append((place.urgency, kind, place.order, job))  # orders differ: jobs are not compared
         ordered = [job for *_, job in sorted(chain(*(nsmallest(limit, entries) for entries in by_rule.values())))]
-        return self._until_kept_free(ordered, dict(free), running)
+        return self._fitting(ordered, dict(free), running)
 
-    def _until_kept_free(
+    def _fitting(
         self, ordered: list["AbstractJob"], free: dict[str, Any], running: Collection["AbstractJob"]
     ) -> list["AbstractJob"]:
-        """Return the steps before the first training that fits once running short steps have ended."""
+        """Return the steps that fit, without those that take what a training before them waits for.
+
+        A training waits for the ends of short steps only.
+        """
         later = dict(free)  # once all short steps have ended
         for job in running:
             if not self._place(job).is_long:
                 _take(job, later, -1)
-        for number, job in enumerate(ordered):
+        fitting, kept = [], set[str]()
+        for job in ordered:
             is_long = self._place(job).is_long
-            if _fits(job, free):
+            if any(number and name in kept for name, number in _needs(job, free)):
+                continue
+            if not _lacking(job, free):
+                fitting.append(job)
                 _take(job, free)
                 if is_long:
                     _take(job, later)
-            elif is_long and _fits(job, later):
-                return ordered[:number]
-        return ordered
+            elif is_long and not _lacking(job, later):
+                kept |= _lacking(job, free)
+        return fitting
 
     def _place(self, job: "AbstractJob") -> Place:
         place = self._places.get(job)
@@ -125,8 +132,8 @@ def _run_and_fold(step: "Job") -> tuple[tuple[str, str], int]:
     return run, int(wildcards.get("fold", 0))
 
 
-def _fits(job: "AbstractJob", free: Mapping[str, Any]) -> bool:
-    return all(free.get(name, 0) >= number for name, number in _needs(job, free))
+def _lacking(job: "AbstractJob", free: Mapping[str, Any]) -> set[str]:
+    return {name for name, number in _needs(job, free) if number > free[name]}
 
 
 def _take(job: "AbstractJob", free: dict[str, Any], sign: int = 1) -> None:

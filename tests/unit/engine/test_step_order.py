@@ -39,9 +39,22 @@ def test_cores_that_a_training_needs_are_kept_for_it_while_short_steps_end():
     waiting = [networks(1, 2)[3], training, short]
     waiting[0].scheduler_resources = {"_cores": 4}
     assert order.first(waiting, {"_cores": 3}, [ended]) == []
-    assert order.first(waiting, {"_cores": 4})[0] is waiting[0]
+    assert order.first(waiting, {"_cores": 4}) == [waiting[0]]
     busy = networks(3, 1)[6]
     assert short in order.first(waiting, {"_cores": 1}, [busy])  # not while another training runs
+
+
+def test_steps_without_a_gpu_do_not_wait_for_that_of_a_training():
+    training, predicting, short, untrained = (
+        networks(3, 1)[3],
+        networks(1, 1)[1],
+        networks(3, 2)[14],
+        networks(3, 2)[15],
+    )
+    for step in (training, predicting, untrained):
+        step.scheduler_resources = {"_cores": 1, "gpu": 1}
+    waiting = [training, short, untrained]
+    assert StepOrder(lambda: PLANNED).first(waiting, {"_cores": 3, "gpu": 0}, [predicting]) == [short]
 
 
 def test_pipelines_are_written_a_few_runs_ahead():
@@ -62,11 +75,13 @@ def test_a_priority_comes_before_everything():
     assert StepOrder(lambda: PLANNED).first(steps, {"_cores": 1})[0] is late
 
 
-def test_no_more_steps_of_a_rule_are_compared_than_may_run():
+def test_no_more_steps_start_than_fit():
     steps = networks(12, 5)
+    for step in steps:
+        step.scheduler_resources = {"_cores": 1, "_nodes": 1}
     order = StepOrder(lambda: PLANNED)
-    assert len(order.first(steps, {"_cores": 4})) == 12
-    assert len(order.first(steps, {"_cores": 10**9, "_nodes": 2})) == 6
+    assert len(order.first(steps, {"_cores": 4})) == 4
+    assert len(order.first(steps, {"_cores": 10**9, "_nodes": 2})) == 2
     assert order.first(steps, {"_cores": 0}) == []
 
 
