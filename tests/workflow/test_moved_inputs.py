@@ -43,6 +43,8 @@ ANSWERS = TINY | {
     "variants": PROCEDURES,
     "tune": {"lr": True, "num_training": 20},
     "bootstrap": 100,
+    "explain": {"images": 1},
+    "operating_points": {"sensitivity": [0.9]},
 }
 
 MASKS = TINY | {
