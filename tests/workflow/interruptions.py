@@ -82,8 +82,8 @@ STUDIES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 """Studies by name, with the targets that are made one after the other."""
 
-TOLD_APART_BY_TIME = ("LOGS", "BENCHMARKS", "PAGES")
-"""Folders of logs, times and memory, and of the pages that show them."""
+TOLD_APART_BY_TIME = ("LOGS", "BENCHMARKS", "PAGES", "REPORTS")
+"""Folders of logs, times and memory, and of pages and reports that show them."""
 
 WITH_TIMES = ("-times.csv", "-methods.md", "optuna.log", ".run.json")
 """Parts of names of files with times."""
