@@ -23,7 +23,10 @@ def main(folder: str) -> None:
     if arguments[:1] == ["-m"]:
         module, *arguments = arguments[1:]
         arguments = [*_script_of(module, common), *arguments]
-    if not arguments[0].endswith(".py") or not _is_common(common):
+    is_common = _is_common(common)
+    if sys.argv[1:3] == ["-m", common["process"]] and is_common:
+        return  # steps are forks of the session's warm process, and need no other
+    if not arguments[0].endswith(".py") or not is_common:
         os.execv(common["python"], [common["python"], *sys.argv[1:]])
     request = {"code": common["code"], "argv": arguments, "cwd": os.getcwd(), "environment": dict(os.environ)}
     connection = socket.socket(socket.AF_UNIX)
