@@ -89,7 +89,8 @@ def new_images(images: Images) -> list[NewImage]:
         return [image for name, content in images.items() for image in _of_one(content, str(name))]
     if isinstance(images, str | Path):
         return files_of(Path(images))
-    if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+    is_one = images.ndim < 4 if isinstance(images, np.ndarray) else isinstance(images, Image.Image)
+    if is_one or not isinstance(images, Iterable):
         return _of_one(images, 0)
     listed = [image for number, content in enumerate(images) for image in _of_one(content, number)]
     if not listed:

@@ -165,6 +165,17 @@ def _result(name: str, future: Future[Prepared], refused: Refused | None) -> Pre
         return None
 
 
+def check_counts(batch_size: int, threads: int | None) -> None:
+    """Refuse numbers of images or threads that are no whole numbers of 1 or more.
+
+    Raises:
+        MMLError: naming the argument.
+    """
+    for name, value in {"batch_size": batch_size, "threads": 1 if threads is None else threads}.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise MMLError(f"{name}: {value!r} is no whole number of 1 or more")
+
+
 def tensor_of(batch: Sequence[Prepared]) -> torch.Tensor:
     """Return images of one size, N×C×H×W of the packed type, in channels-last memory as those of a training."""
     return torch.from_numpy(np.stack([prepared.pixels for prepared in batch])).permute(0, 3, 1, 2)
@@ -231,6 +242,7 @@ class Predictor:
         if not has_masks(self.task_type):
             raise MMLError(f"masks: networks of {self.task} predict no masks, as it is a {self.task_type}")
         listed = new_images(images)
+        check_counts(batch_size, threads)
         for start in range(0, len(listed), batch_size):
             part = self.predictions(listed[start : start + batch_size], batch_size, threads)
             assert isinstance(part, MaskPredictions), "networks for masks predict masks"
@@ -261,6 +273,7 @@ class Predictor:
         listed: list[NewImage] = images if is_listed else new_images(images)  # type: ignore[assignment]
         if repeated := repeated_ids(listed):
             raise MMLError(f"images: the id '{repeated[0]}' stands for several images; give each its own")
+        check_counts(batch_size, threads)
         threads = threads or len(os.sched_getaffinity(0))
         try:
             parts = [self.members[0].predictions(listed, batch_size, threads, observe, refused)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.config.prediction_options import TTA
@@ -98,14 +99,45 @@ def read_predictor(
     device: str,
 ) -> Predictor:
     """Return the predictor of a run, or of an ensemble; see `mml_lib.interactive.load_predictor`."""
-    views = TTA.model_validate(dict(tta or {}))
+    views = _views(tta)
+    place = _device(device)
     if run == ENSEMBLE:
         predictor = _read_ensemble(project, project.task(task), calibrated, views)
     else:
         stored = project.find(task, run, folds)
         member = _member_of(stored, calibrated, views)
         predictor = Predictor(stored.task, member.group.networks[0].classes, [member])
-    return predictor.to(best_device(device) if device in ("auto", "cpu", "gpu", "cuda", "mps") else device)
+    return predictor.to(place)
+
+
+def _views(tta: Mapping[str, Any] | None) -> TTA:
+    """Return the test-time augmentation of a mapping.
+
+    Raises:
+        MMLError: it is no such mapping, or has wrong values.
+    """
+    try:
+        return TTA.model_validate(tta or {})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, ("tta", *fault["loc"])))
+        raise MMLError(f"{place}: {fault['msg']}; give a mapping with {', '.join(TTA.model_fields)}") from error
+
+
+def _device(name: str) -> torch.device:
+    """Return the device of a name.
+
+    Raises:
+        MMLError: there is no such device.
+    """
+    if name in ("auto", "cpu"):
+        return best_device(name)
+    try:
+        device = best_device(name) if name in ("gpu", "cuda", "mps") else torch.device(name)
+        torch.empty(0, device=device)
+    except (MMLError, RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        raise MMLError(f"device: there is no device {name!r} here; give auto, cpu, or one that torch has") from error
+    return device
 
 
 def _member_of(stored: StoredRun, calibrated: bool | None, tta: TTA) -> Member:

@@ -110,7 +110,7 @@ class StoredProject:
         task = self.task(task)
         run = self.run_id(task, run)
         trained = sorted(int(model["fold"]) for model in self.fm.existing("models", task=task, run=run))
-        chosen = trained if folds == "all" else [folds] if isinstance(folds, int) else [int(fold) for fold in folds]
+        chosen = trained if folds == "all" else _numbers(folds)
         for fold in chosen:
             if fold not in trained:
                 raise MMLError(f"folds: run {run} of {task} has no fold {fold}{nearest(str(fold), map(str, trained))}")
@@ -170,3 +170,19 @@ def read_calibration(path: str | Path) -> Calibration:
     """
     content = read_json(path, "calibration")
     return Calibration(**{key: content[key] for key in Calibration.__dataclass_fields__})
+
+
+def _numbers(folds: Folds) -> list[int]:
+    """Return the numbers of folds, each once.
+
+    Raises:
+        MMLError: there is none, or one is no whole number.
+    """
+    try:
+        listed = list(folds) if isinstance(folds, Iterable) and not isinstance(folds, str) else [folds]
+        numbers = list(dict.fromkeys(int(fold) for fold in listed))
+    except (TypeError, ValueError) as error:
+        raise MMLError(f"folds: {folds!r} names no folds; give 'all', a number or several") from error
+    if not numbers:
+        raise MMLError("folds: the list is empty; give 'all', a number or several")
+    return numbers

@@ -97,8 +97,7 @@ def _end_as(answer: str, pid: int) -> None:
     if not answer:  # the warm process was killed
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        os._exit(1)
-    status = json.loads(answer)["status"]
+    status = json.loads(answer)["status"] if answer else -signal.SIGKILL
     if status < 0:
         signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
         os.kill(os.getpid(), -status)

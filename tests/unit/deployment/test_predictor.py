@@ -209,6 +209,39 @@ def test_what_is_not_there_is_named_with_the_nearest(projects: dict):
             load_predictor(**options | {changes[0]: changes[1]})
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"folds": []},
+        {"folds": "first"},
+        {"device": "tpu"},
+        {"device": "cuda:99"},
+        {"tta": "flips"},
+        {"tta": {"preset": "flips"}},
+        {"tta": {"merge": "median"}},
+    ],
+    ids=str,
+)
+def test_wrong_values_of_an_argument_name_it(option: dict[str, Any], projects: dict):
+    with pytest.raises(MMLError, match=f"^{next(iter(option))}\\b") as refusal:
+        load_predictor(**projects["classification"].options | option)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", ["classification", "semantic_segmentation"])
+@pytest.mark.parametrize("count", [{"batch_size": 0}, {"batch_size": -1}, {"threads": 0}, {"threads": 1.5}], ids=str)
+def test_wrong_numbers_of_images_and_threads_name_their_argument(kind: str, count: dict[str, Any], projects: dict):
+    predictor = load_predictor(**projects[kind].options, folds=[0, 0])
+    assert len(predictor.members[0].group.networks) == 1
+    with pytest.raises(MMLError, match=next(iter(count))):
+        list((predictor.masks if "segm" in kind else predictor)(Image.new("RGB", (64, 64)), **count))
+
+
+def test_what_is_no_image_is_refused(projects: dict):
+    with pytest.raises(MMLError, match="int is no image"):
+        load_predictor(**projects["classification"].options)(3)
+
+
 def test_a_run_without_weights_names_the_command_that_makes_them(tmp_path: Path):
     project = deployed_project(tmp_path)
     project.path("parameters", 1).unlink()

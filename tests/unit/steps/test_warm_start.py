@@ -128,6 +128,26 @@ def test_killed_step_takes_its_fork_along(environment: dict[str, str], tmp_path:
     assert not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE
 
 
+def test_step_whose_warm_process_is_killed_ends_as_killed_and_takes_its_fork_along(tmp_path: Path):
+    folder = tmp_path / "warm"
+    folder.mkdir()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "socket"))
+    listener.listen()
+    (folder / "started").write_text(str(os.getpid()))
+    fork = subprocess.Popen(["sleep", "60"])
+    step = start({**os.environ, FOLDER: str(folder), "PYTHONPATH": str(LIBRARY)}, tmp_path)
+    connection, _ = listener.accept()
+    request = connection.makefile("rb")
+    request.readline()
+    request.close()
+    connection.sendall(f'{{"pid": {fork.pid}}}\n'.encode())
+    connection.close()
+    step.communicate(timeout=60)
+    assert step.returncode == -signal.SIGKILL
+    assert fork.wait(timeout=60) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     "change", [{"PYTORCH_OWN": "1"}, {"LOCAL_RANK": "1"}, {FOLDER: ""}, {FOLDER: "/proc/nowhere"}], ids=str
 )
