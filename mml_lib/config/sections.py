@@ -33,8 +33,10 @@ class Section(Settled):
     @classmethod
     def _no_switch_is_a_number(cls, values: Any) -> Any:
         for key in _numbers(cls) if isinstance(values, dict) else ():
-            if isinstance(values.get(key), bool | Word):
-                raise ValueError(f"{key} is {str(values[key]).lower()}; write a number")
+            value = values.get(key)
+            for entry in value if isinstance(value, list) else [value]:
+                if isinstance(entry, bool | Word):
+                    raise ValueError(f"{key} is {str(value).lower()}; write a number")
         return values
 
 

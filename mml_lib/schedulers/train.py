@@ -355,7 +355,7 @@ class TrainScheduler(AbstractBaseScheduler):
         for fold in self.options.folds or []:
             if fold not in range(number):
                 raise MMLError(f"mode.folds: task {task} has no fold {fold} here; it has 0 to {number - 1}")
-        return list(range(number)) if self.options.folds is None else self.options.folds
+        return list(range(number)) if self.options.folds is None else list(dict.fromkeys(self.options.folds))
 
     def splits(self, task: str) -> list[str]:
         """Return the splits of a task to predict and test on."""

@@ -17,6 +17,11 @@ def _run_or_word(run: str) -> str:
     return run if run in (BEST, ENSEMBLE) else checked_run_id(run)
 
 
+def _each_once(folds: list[int] | None) -> list[int] | None:
+    """Return folds, each once: a network that is named twice would count twice in an average."""
+    return None if folds is None else list(dict.fromkeys(folds))
+
+
 class DeployedRun(Section):
     """Networks of a study that are used."""
 
@@ -25,7 +30,7 @@ class DeployedRun(Section):
         BEST,
         description="Run id; best: the best run by validation; ensemble: the ensemble of mode post.",
     )
-    folds: list[Annotated[int, Field(ge=0, strict=True)]] | None = Field(
+    folds: Annotated[list[Annotated[int, Field(ge=0, strict=True)]] | None, AfterValidator(_each_once)] = Field(
         None, min_length=1, description="Folds whose networks are averaged; unset: all."
     )
 

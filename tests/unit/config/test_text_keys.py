@@ -179,6 +179,16 @@ def test_switch_is_no_number(tmp_path: Path, text: str, switch: str):
         load(tmp_path, BASE + text.replace("@", switch))
 
 
+@pytest.mark.parametrize("section", ["sensitivity: [true]", "specificity: [0.9, no]"])
+def test_switch_is_no_number_of_a_list(tmp_path: Path, section: str):
+    with pytest.raises(MMLError, match=f"{section.partition(':')[0]} is .*; write a number"):
+        load(tmp_path, BASE + f"operating_points: {{{section}}}")
+
+
+def test_fold_that_is_named_twice_counts_once(tmp_path: Path):
+    assert load(tmp_path, BASE + "export: {folds: [1, 0, 1]}").export.folds == [1, 0]
+
+
 def test_arguments_of_a_creator_are_of_their_types(tmp_path: Path):
     study = load(tmp_path, BASE + "  u: {creator: fake, num_samples: 1_0, soft: no}")
     assert arguments(study) == {"num_samples": 10, "soft": False}
