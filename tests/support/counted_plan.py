@@ -7,6 +7,7 @@ its calls, of all functions and of some, into a file.
 import contextlib
 import cProfile
 import json
+import os
 import pstats
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def count_plan(folder: Path, runs: int) -> PlanCounts:
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY | {"sweep": {"seed": list(range(runs))}}))
     command = [sys.executable, "-m", __name__, "counts.json", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--profile", str(REPOSITORY / "profiles/default"), "--configfile", "study.yaml"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return PlanCounts(16 * runs, json.loads((folder / "counts.json").read_text()))
 
 

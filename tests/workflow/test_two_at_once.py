@@ -50,7 +50,7 @@ def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     many = STUDY | {"tasks": {"stripes": TINY["tasks"]["stripes"] | {"num_samples": 5000}}}
     workplace.write(many)
     running = workplace.start()
-    wait_for(lambda: workplace.files("data/.claims/*.json"))
+    wait_for(lambda: workplace.files("data/LOGS/create_dataset/*.log"))  # the lock of its claims is free again
     running.send_signal(signal.SIGSTOP)
     workplace.write(many | {"project": "other"})
     waiting = workplace.start()
