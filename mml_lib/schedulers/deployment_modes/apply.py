@@ -86,7 +86,8 @@ class ApplyScheduler(AbstractBaseScheduler):
     def announcement(self) -> list[str]:
         networks = self.runs.networks
         runs = ", ".join(used_ids(networks))
-        return [f"{self.images}: predicted by {self.cfg.apply.run} of {runs} ({counted(len(networks), 'network')})"]
+        chosen = f"run {runs}" if self.cfg.apply.run in runs else f"{self.cfg.apply.run} ({runs})"
+        return [f"{self.images}: predicted by {chosen}, {counted(len(networks), 'network')}"]
 
     def before_finishing_hook(self, step: "Step") -> None:
         """Return the table, its number of images, how many are unlike the training images, and how many are refused."""

@@ -47,7 +47,7 @@ class ExportScheduler(AbstractBaseScheduler):
             sizes = packed_size(resolve(self.cfg.preprocessing.model_validate(cfg["preprocessing"])))
             if sizes is None and not cfg.get("patches"):
                 raise MMLError(
-                    f"export.run: the images of run {network.run} have sizes of their own, and a graph has one size; "
+                    f"export.run: the preprocessing of run {network.run} sets no size, and a graph has one size; "
                     "export a run whose preprocessing ends with resize or center_crop, or with patches"
                 )
 
