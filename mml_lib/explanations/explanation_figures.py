@@ -59,13 +59,13 @@ def draw_explanations(pictures: Sequence[ExplainedPicture], path: str | Path) ->
         cells[0].imshow(picture.picture, interpolation="nearest")
         cells[0].set_title(picture.caption, fontsize=6.5, loc="left", pad=3)
         for axis, (caption, values) in zip(cells[1:], picture.maps, strict=False):
-            _draw_map(axis, picture.picture, shown(values, picture.is_smooth))
+            _draw_map(axis, picture.picture, display_values(values, picture.is_smooth))
             none = "" if values.any() else " (no evidence)"
             axis.set_title(caption + none, fontsize=6.5, loc="left", pad=3)
     save(figure, path)
 
 
-def shown(values: np.ndarray, is_smooth: bool) -> np.ndarray:
+def display_values(values: np.ndarray, is_smooth: bool) -> np.ndarray:
     """Return a map in 0..1 as it is drawn; of pixels the blurred size of their values, whatever their sign."""
     size = values if is_smooth else gaussian_filter(np.abs(values), max(1, SMOOTHING * max(values.shape)))
     most = np.percentile(size, SHARPEST) or size.max()

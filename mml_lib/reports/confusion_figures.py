@@ -44,7 +44,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], unit: str = "im
 
 
 def _title(counts: np.ndarray, unit: str, networks: float) -> str:
-    """Return the share of right predictions, with images and networks told apart."""
+    """Return the share of right predictions with the numbers of images and networks."""
     total = int(counts.sum())
     right, different = f"{counts.trace() / max(total, 1):.1%}", f"{total / networks:,.0f} {unit}"
     if networks == 1:

@@ -14,7 +14,7 @@ import psutil
 from mml_lib.engine.screen.outcome_table import summary_rows
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.machine.measured import Measured, benchmark_files
-from mml_lib.watch.results_so_far import ResultsSoFar
+from mml_lib.watch.results_so_far import ResultsSoFar, finite, mean
 from mml_lib.watch.training_curves import Training, TrainingLogs
 
 MOST_LOGS = 100
@@ -122,9 +122,9 @@ class ProjectView:
             {
                 "rule": rule,
                 "steps": len(steps),
-                "seconds": _mean([step.seconds for step in steps]),
-                "most_seconds": max(_finite([step.seconds for step in steps]), default=None),
-                "most_mb": max(_finite([step.mb for step in steps]), default=None),
+                "seconds": mean([step.seconds for step in steps]),
+                "most_seconds": max(finite([step.seconds for step in steps]), default=None),
+                "most_mb": max(finite([step.mb for step in steps]), default=None),
             }
             for rule, steps in sorted(by_rule.items())
         ]
@@ -165,12 +165,3 @@ class ProjectView:
             return None
         is_log = whole.is_relative_to(self.root / "LOGS") and whole.suffix == ".log"
         return whole if is_log and whole.is_file() else None
-
-
-def _finite(values: list[float]) -> list[float]:
-    return [value for value in values if value == value]
-
-
-def _mean(values: list[float]) -> float | None:
-    finite = _finite(values)
-    return sum(finite) / len(finite) if finite else None

@@ -1,6 +1,7 @@
 """Results so far: metrics of those networks of a project that are trained and tested."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,9 @@ class ResultsSoFar:
                 {
                     **{"task": task, "run": run, "label": labels.get(run, "")},
                     **{"networks": len(models), "tested": len(tests), "metric": metric},
-                    "loss": _mean([model.get("performance") for model in models]),
-                    "validation": _mean([values.get(f"val/{metric}") for values in validations]),
-                    "test": _mean([values.get(metric) for values in tests]),
+                    "loss": mean([model.get("performance") for model in models]),
+                    "validation": mean([values.get(f"val/{metric}") for values in validations]),
+                    "test": mean([values.get(metric) for values in tests]),
                 }
             )
         return sorted(rows, key=lambda row: (row["task"], row["loss"] is None, row["loss"]))
@@ -91,7 +92,12 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _mean(values: list[Any]) -> float | None:
-    """Return the mean of finite numbers; None without any."""
-    numbers = [value for value in values if isinstance(value, int | float) and abs(value) < float("inf")]
+def finite(values: Iterable[Any]) -> list[float]:
+    """Return the finite numbers among some values."""
+    return [value for value in values if isinstance(value, int | float) and abs(value) < float("inf")]
+
+
+def mean(values: Iterable[Any]) -> float | None:
+    """Return the mean of the finite numbers among some values; None without any."""
+    numbers = finite(values)
     return sum(numbers) / len(numbers) if numbers else None

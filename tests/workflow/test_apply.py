@@ -1,6 +1,7 @@
 """Mode apply: new images are predicted by the networks of a study, and anew when their files change."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def images(copy: Workplace) -> Path:
 def test_new_images_are_predicted_once_and_anew_when_they_change(copy: Workplace, images: Path):
     options = ("apply", "--config", f"apply={{images: {images}}}")
     assert copy.planned(*options) == {"apply_networks": 1, "finish_exp": 1}
-    copy.run(*options)
+    assert re.search(r"^  applied +\S+/APPLIED/new\.csv$", copy.run(*options), re.MULTILINE)
     rows = applied(copy)
     assert [row["id"] for row in rows] == ["0.png", "1.png"]
     assert all(abs(sum(float(row[key]) for key in row if key.startswith("probability/")) - 1) < 1e-5 for row in rows)

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ def _places(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list
     paths = [Path(path) for of_key in files.values() for path in of_key]
     used = {path.relative_to(root).parts[0] for path in paths if path.is_relative_to(root)}
     named = [folder for folder in FOLDERS if folder in used and (root / folder).exists()]
-    places = [[FOLDERS[folder], str(root / folder)] for folder in named]
+    places = [[FOLDERS[folder], _place(root / folder, files)] for folder in named]
     if "summary" in files and places:
         others = f"; of each fold: {mode}-folds.csv" if "fold_metrics" in files else ""
         places[0] = ["tables", f"{study.fm.path('summary', mode=mode)} has all metrics{others}"]
@@ -116,6 +116,12 @@ def _places(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list
         places = [["data", str(study.fm.data_path)]]
     reports = [["report", path] for path in files.get("report", ()) if Path(path).exists()]
     return [*reports, *places]
+
+
+def _place(folder: Path, files: Mapping[str, Sequence[str]]) -> str:
+    """Return the table of new images for its folder, and other folders as they are."""
+    tables = [path for path in files.get("applied", ()) if Path(path).parent == folder]
+    return ", ".join(tables) or str(folder)
 
 
 def _commands(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list[str]]:

@@ -66,10 +66,12 @@ def build_answer(
     metric = _main_metric(standing, options["metrics"])
     rows = standing_rows(standing, metric)
     networks = networks_of(TaskAnswer(task.header, split, metric, rows, 0).winner, results)
-    folds = _folds(results)
-    ids = {id_ for predictions in networks for id_ in predictions.ids.tolist()}
-    evaluated = len(ids) or task.header["num_samples"].get("test" if split == "test" else "train", 0)
-    checks = answer_checks(task, split, rows, metric, folds or range(task.header["num_folds"]), compared)
+    ids = {
+        run: {fold: predictions.ids.tolist() for fold, predictions in folds.items()}
+        for run, folds in results.predictions.items()
+    }
+    evaluated = len({id_ for predictions in networks for id_ in predictions.ids.tolist()})
+    checks = answer_checks(task, split, rows, metric, ids, compared)
     answer = TaskAnswer(task.header, split, metric, rows, evaluated, checks)
     answer.calibration = calibration_sentence(networks)
     answer.guess = guess_sentence(networks, task.header["classes"])
@@ -86,10 +88,6 @@ def _main_metric(standing: pd.DataFrame, metrics: Sequence[str]) -> str:
     """Return the first named metric that the standing has, or else its first one."""
     there = list(dict.fromkeys(standing["metric"]))
     return next((metric for metric in metrics if metric in there), there[0] if there else "")
-
-
-def _folds(results: RunResults) -> list[int]:
-    return [fold for runs in results.predictions.values() for fold in runs]
 
 
 def _drawn_run(answer: TaskAnswer, results: RunResults) -> str:

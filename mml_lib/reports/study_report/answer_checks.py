@@ -1,11 +1,12 @@
 """Checks of a task's answer: leakage, sample sizes, missing folds, and results that need care."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE
 from mml_lib.reports.study_report.standing_rows import StandingRow
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
@@ -37,7 +38,7 @@ def answer_checks(
     split: str,
     rows: Sequence[StandingRow],
     metric: str,
-    folds: Sequence[int],
+    evaluated: Mapping[str, Mapping[int, Collection[str]]],
     compared: Sequence[Mapping[str, Any]],
 ) -> list[Check]:
     """Return all checks of a task's answer.
@@ -47,14 +48,15 @@ def answer_checks(
         split: the split of the results: test, val or out_of_fold.
         rows: its procedures, the best first.
         metric: the main metric.
-        folds: numbers of the folds whose networks are evaluated.
+        evaluated: ids of the evaluated images, by run and fold of the networks whose predictions are finite.
         compared: comparisons of images with other tasks, from the files of overlaps.
     """
-    checks = [*_leakage(task, compared), *_sizes(task, split), *_folds(task, folds)]
+    ids = {id_ for folds in evaluated.values() for part in folds.values() for id_ in part}
+    checks = [*_leakage(task, compared), *_sizes(task, ids), *_folds(task, evaluated)]
     undefined = [row.title for row in rows if np.isnan(row.mean)]
     if undefined:
         checks.append(Check("care", f"{metric} is undefined for {enumerated(undefined)}; see the table of runs."))
-    procedures = [row for row in rows if row.name != "ensemble"]
+    procedures = [row for row in rows if row.name != ENSEMBLE]
     if split != "test":
         checks.append(
             Check("care", "No test split was kept apart; the results are on validation images of the same data set.")
@@ -99,9 +101,11 @@ def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> li
     return checks
 
 
-def _sizes(task: TaskDescription, split: str) -> list[Check]:
-    """Check the numbers of samples."""
-    rows = np.flatnonzero(np.array(task.samples["split"]) == ("test" if split == "test" else "train"))
+def _sizes(task: TaskDescription, ids: Collection[str]) -> list[Check]:
+    """Check the numbers of evaluated samples."""
+    rows = np.flatnonzero([id_ in ids for id_ in task.samples["id"]])
+    if not len(rows):
+        return []
     checks = []
     if len(rows) < FEW_SAMPLES:
         text = f"Only {counted(len(rows), 'image')} to evaluate on: differences between runs are hard to see."
@@ -123,10 +127,18 @@ def _sizes(task: TaskDescription, split: str) -> list[Check]:
     return checks
 
 
-def _folds(task: TaskDescription, folds: Sequence[int]) -> list[Check]:
-    """Compare the evaluated folds with those of the task."""
+def _folds(task: TaskDescription, evaluated: Mapping[str, Collection[int]]) -> list[Check]:
+    """Compare the evaluated folds of each run with those of the task."""
     number = task.header["num_folds"]
-    if number > 1 and len(set(folds)) < number:
-        text = f"Only {len(set(folds))} of {number} folds were trained; set `mode.cv: true` for all of them."
-        return [Check("care", text)]
-    return [Check("passed", f"All {number} folds were trained and evaluated.")] if number > 1 else []
+    if not evaluated:
+        return [Check("care", "No network has finite predictions on these images.")]
+    if number < 2:
+        return []
+    incomplete = [run for run, folds in evaluated.items() if len(folds) < number]
+    if not incomplete:
+        return [Check("passed", f"All {number} folds were trained and evaluated.")]
+    fewest = min(len(evaluated[run]) for run in incomplete)
+    if len(incomplete) == len(evaluated):
+        return [Check("care", f"Only {fewest} of {number} folds were evaluated; `mode.cv: true` trains all of them.")]
+    runs = counted(len(incomplete), "run")
+    return [Check("care", f"{runs} of {len(evaluated)} have fewer than {number} evaluated folds, at least {fewest}.")]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
+from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE
 from mml_lib.metrics import find_metric
 from mml_lib.predictions.predictions import AnyPredictions
 from mml_lib.reports.run_results import RunResults
@@ -99,7 +100,7 @@ class TaskAnswer:
     @property
     def equals(self) -> list[StandingRow]:
         """Procedures that cannot be told apart from the best one."""
-        return [row for row in self.rows if row.is_best and row is not self.winner and row.name != "ensemble"]
+        return [row for row in self.rows if row.is_best and row is not self.winner and row.name != ENSEMBLE]
 
     @property
     def description(self) -> str:

@@ -166,9 +166,12 @@ def test_calibration_is_stated_in_words(rights: list[bool], sure: float, verdict
     assert "50.0\u00a0%" in guess_sentence([predicted(rights, sure)], CLASSES)
 
 
-def states(task: Any, folds: list[int], **changes: Any) -> list[str]:
-    rows = answer_of().rows
-    return [check.text for check in answer_checks(task, "test", rows, "accuracy", folds, []) if check.state == "care"]
+def states(task: Any, *folds: list[int], images: int = 200) -> list[str]:
+    """Return the checks that need care, of runs with so many evaluated folds and images."""
+    ids = [id_ for id_, split in zip(task.samples["id"], task.samples["split"], strict=True) if split == "test"]
+    evaluated = {f"run{place}": dict.fromkeys(of_run, ids[:images]) for place, of_run in enumerate(folds)}
+    checks = answer_checks(task, "test", answer_of().rows, "accuracy", evaluated, [])
+    return [check.text for check in checks if check.state == "care"]
 
 
 def test_copies_of_training_images_in_the_test_split_need_care(tmp_path: Path):
@@ -185,7 +188,14 @@ def test_copies_of_training_images_in_the_test_split_need_care(tmp_path: Path):
 def test_missing_folds_need_care(tmp_path: Path):
     task, _ = task_of(tmp_path, "classification", classes=CLASSES)
     assert any("1 of 2 folds" in text for text in states(task, [0]))
-    assert not any("folds" in text for text in states(task, [0, 1]))
+    assert any("1 run of 2" in text for text in states(task, [0, 1], [0]))
+    assert not any("folds" in text for text in states(task, [0, 1], [0, 1]))
+    assert any("finite" in text for text in states(task))
+
+
+def test_only_evaluated_images_count(tmp_path: Path):
+    task, _ = task_of(tmp_path, "classification", classes=CLASSES)
+    assert any("Only 2 images" in text for text in states(task, [0, 1], images=2))
 
 
 # --- page and files -------------------------------------------------------------------------------------------------
