@@ -13,7 +13,7 @@ from mml_lib.config.download_options import FILE_NAME, KAGGLE_NAME, MD5, SHA256,
 from mml_lib.config.reading.origins import Location, Origins, Source
 from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
-from mml_lib.config.reading.settling import TextError
+from mml_lib.config.reading.settling import KindError
 from mml_lib.config.reading.shared_datasets import resolve_datasets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import NAME, PROJECT_REFERENCE, parts_of
@@ -107,7 +107,7 @@ def load_study(
     except ValidationError as error:
         problem = dict(_telling(error.errors()))
         cause = problem.get("ctx", {}).get("error")
-        if isinstance(cause, TextError):
+        if isinstance(cause, KindError):
             problem["loc"] += cause.location
         location = _location(problem)
         placed = origins.of(location).mark(_sentence(problem)) if location else origins.place(_sentence(problem))

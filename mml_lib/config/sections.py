@@ -20,7 +20,7 @@ from pydantic import (
 
 from mml_lib.config.factories import check_path
 from mml_lib.config.reading.scalars import Word
-from mml_lib.config.reading.settling import UNSETTLED, Settled
+from mml_lib.config.reading.settling import UNSETTLED, KindError, Settled
 from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskType
 
 
@@ -36,7 +36,7 @@ class Section(Settled):
             value = values.get(key)
             for entry in value if isinstance(value, list) else [value]:
                 if isinstance(entry, bool | Word):
-                    raise ValueError(f"{key} is {str(value).lower()}; write a number")
+                    raise KindError(f"{str(entry).lower()} is no number; write one", (key,))
         return values
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
+from mml_lib.config.reading.settling import KindError
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import Mode, Section, section_at
 from mml_lib.errors import MMLError, nearest
@@ -117,9 +118,10 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     def _sentence(self, error: ValidationError) -> str:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
+        cause = problem.get("ctx", {}).get("error")
+        key = ".".join(map(str, (*problem["loc"], *(cause.location if isinstance(cause, KindError) else ()))))
         if problem["type"] == "value_error":
-            return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+            return f"{key}: {cause}" if key else str(cause)
         section, last = section_at(self.Options, problem["loc"][:-1]), str(problem["loc"][-1]) if key else ""
         if problem["type"] == "missing" and section:
             return f"the option '{key}' is missing: {section.model_fields[last].description}"

@@ -15,8 +15,8 @@ UNSETTLED = object()
 LISTS = (list, tuple, set, frozenset, Sequence)
 
 
-class TextError(ValueError):
-    """A value that is no text where the schema takes text; `location` is its path."""
+class KindError(ValueError):
+    """A value of another kind than the schema takes; `location` is its path."""
 
     def __init__(self, problem: str, location: tuple[str | int, ...] = ()):
         super().__init__(problem)
@@ -31,7 +31,7 @@ def settled(value: Any, annotation: Any) -> Any:
         annotation: a type; of a model the fields are left to it.
 
     Raises:
-        TextError: a switch in the place of a text.
+        KindError: a switch in the place of a text.
     """
     kinds = _kinds(annotation)
     if isinstance(value, Mapping):
@@ -61,7 +61,7 @@ def _settled_scalar(value: Any, kinds: list[Any]) -> Any:
     try:
         text = text_of(value)
     except ValueError as error:
-        raise TextError(str(error)) from error
+        raise KindError(str(error)) from error
     return value if text is None else text
 
 
@@ -98,8 +98,8 @@ def _settled_mapping(values: Mapping[Any, Any], kinds: list[Any]) -> dict[Any, A
 def _below(value: Any, annotation: Any, key: str | int) -> Any:
     try:
         return settled(value, annotation)
-    except TextError as error:
-        raise TextError(str(error), (key, *error.location)) from error
+    except KindError as error:
+        raise KindError(str(error), (key, *error.location)) from error
 
 
 class Settled(BaseModel):

@@ -139,6 +139,7 @@ def _folds(task: TaskDescription, evaluated: Mapping[str, Collection[int]]) -> l
         return [Check("passed", f"All {number} folds were trained and evaluated.")]
     fewest = min(len(evaluated[run]) for run in incomplete)
     if len(incomplete) == len(evaluated):
-        return [Check("care", f"Only {fewest} of {number} folds were evaluated; `mode.cv: true` trains all of them.")]
+        text = f"Only {fewest} of {number} folds were evaluated; train all of them (mode.cv: true, without mode.folds)."
+        return [Check("care", text)]
     runs = counted(len(incomplete), "run")
     return [Check("care", f"{runs} of {len(evaluated)} have fewer than {number} evaluated folds, at least {fewest}.")]

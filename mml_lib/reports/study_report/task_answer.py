@@ -27,7 +27,11 @@ SPLITS = {
 """Splits in words for everybody."""
 
 FIGURES = (
-    ("comparison/leaderboard.svg", "Runs", "Mean over networks with 95 % interval. Filled: as good as the best."),
+    (
+        "comparison/leaderboard.svg",
+        "Runs",
+        "Mean over networks with 95 % interval. Filled: cannot be told apart from the best.",
+    ),
     ("predictions/{run}/confusion_matrix.svg", "Confusion matrix", "Rows: the truth. Columns: what the run says."),
     (
         "predictions/{run}/roc_and_precision_recall.svg",

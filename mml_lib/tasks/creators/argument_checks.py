@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from mml_lib.config.image_options import Images
-from mml_lib.config.reading.settling import TextError, settled
+from mml_lib.config.reading.settling import KindError, settled
 from mml_lib.config.task_options import DataSet, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.creators.creator_registry import CREATORS, Creator
@@ -30,7 +30,7 @@ def check_arguments(creator: Creator, where: str, task: DataSet) -> None:
             raise MMLError(f"{where}: the creator '{creator.name}' takes no '{key}'{hint}")
         try:
             argument = settled(value, creator.kind(key))
-        except TextError as error:
+        except KindError as error:
             raise MMLError(f"{'.'.join(map(str, (where, key, *error.location)))}: {error}") from error
         _check_type(f"{where}.{key}", argument, creator.parameters[key].annotation)
     for key, parameter in creator.parameters.items():

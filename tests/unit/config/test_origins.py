@@ -85,7 +85,7 @@ CASES = {
         "second.yaml: unknown key 'tasks.one.images.rang', did you mean 'range'? (line 2)",
     ),
     "task without a creator": ("", "tasks:\n  c: {folds: 2}", [], "second.yaml: the key 'tasks.c.creator' .* (line 2)"),
-    "switch for a number": ("seed: no", "num_workers: 1", [], "first.yaml: seed is no; write a number (line 6)"),
+    "switch for a number": ("seed: no", "num_workers: 1", [], "first.yaml: seed: no is no number; write one (line 6)"),
     "tagged task without a base": (
         "  # nothing",
         "tasks:\n  b+nested~0:",
