@@ -12,6 +12,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import code_of, code_of_registered
 from mml_lib.studies.checks.network_names import check_network_name
+from mml_lib.studies.checks.target_arguments import check_target
 from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Extractors:
         """
         preprocessing = options.preprocessing or self.study.cfg.preprocessing
         if not options.is_trained:
+            check_target("features.arch", options.backbone)
             check_network_name(options.backbone, "features.arch")
             return self._added(Extractor(options, preprocessing))
         models = Candidates(self.study, options).models

@@ -11,12 +11,13 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(workplace: Wo
     assert "did you mean 'test_resnet'?" in line
     assert "(bad)" in line
     network |= {"name": "test_resnet", "stem_widht": 8}
-    workplace.write(TINY | {"variants": {"good": {}, "bad": {"arch": network, "optimizer.momentu": 0.9}}})
+    unknown = {"_target_": "timm.optim.create_optimizer_v2", "opt": "nadamww", "lr": 0.1}
+    workplace.write(TINY | {"variants": {"good": {}, "bad": {"arch": network, "optimizer": unknown}}})
     said = workplace.run(fails=True)
     (line,) = [line for line in said.splitlines() if ": arch" in line]
     assert "stem_widht" in line
     assert "(bad)" in line
-    assert any(": optimizer.momentu: " in line for line in said.splitlines())
+    assert any(": optimizer: " in line and "nadamww" in line for line in said.splitlines())
     assert not workplace.files("data/[A-Z]*")
     assert not workplace.files("results/tiny/[A-Z]*")
 

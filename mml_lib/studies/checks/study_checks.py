@@ -2,12 +2,11 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from numbers import Real
 from typing import Any
 
-from mml_lib.config.factories import check_package
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import Target
@@ -19,6 +18,7 @@ from mml_lib.studies.checks.colour_checks import check_stated_colours
 from mml_lib.studies.checks.crop_sizes import check_patches
 from mml_lib.studies.checks.network_names import check_network_name
 from mml_lib.studies.checks.partial_labels import check_partial_labels
+from mml_lib.studies.checks.target_arguments import check_targets
 from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by
@@ -54,9 +54,9 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse a pipeline that cannot train a task.
 
     Raises:
-        MMLError: an unknown network, no loss or one of another task type, no decoder, no metrics or those of another
-            type, balance without classes, mixing or class weights that do not suit it, callbacks that get in each
-            other's way, views (`tta`) that cannot be built.
+        MMLError: an unknown network, an object that cannot be built, no loss or one of another task type, no decoder,
+            no metrics or those of another type, balance without classes, mixing or class weights that do not suit it,
+            callbacks that get in each other's way, views (`tta`) that cannot be built.
     """
     kind = task.task_type
     _check_loss(task, cfg)
@@ -64,7 +64,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
         check_partial_labels(task.name, kind, cfg)
     if task.is_weighted and cfg.weighted_metrics:
         check_weighing_metrics(task.name, kind, cfg)
-    _check_packages(task, cfg)
+    check_targets(task, cfg)
     check_network_name(cfg.arch.spec())
     _check_rates(cfg)
     _check_class_weights(task, cfg)
@@ -95,11 +95,12 @@ def check_co_task(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse a pipeline that cannot train a task beside another.
 
     Raises:
-        MMLError: no loss or one of another task type, no decoder.
+        MMLError: no loss or one of another task type, an object that cannot be built, no decoder.
     """
     _check_loss(task, cfg)
     if task.is_partial:
         check_partial_labels(task.name, task.task_type, cfg)
+    check_targets(task, cfg)
     _check_augmentations(task, cfg)
     _check_decoder(task, cfg)
 
@@ -164,26 +165,6 @@ def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
         raise MMLError(
             f"loss: {loss.target} has to leave out ignored pixels of {task.name}; set ignore_index: {IGNORE}"
         )
-
-
-def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
-    """Refuse targets of packages that are not there, without importing one."""
-    metrics = [metric for metric in cfg.metrics_of(task.task_type) if not isinstance(metric, str)]
-    named: dict[str, Target | None] = {
-        **{"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer},
-        **{"lr_scheduler": cfg.lr_scheduler, "logger": cfg.logger},
-        **{f"callbacks.{name}": callback for name, callback in cfg.callbacks.items()},
-    }
-    lists: dict[str, Sequence[Target]] = {
-        "augmentations": cfg.augmentations.of(task.task_type),
-        "metrics": metrics,
-        "tta.transforms": cfg.tta.transforms,
-    }
-    for key, target in [*named.items(), *((key, target) for key, targets in lists.items() for target in targets)]:
-        try:
-            check_package(target.target if target else __name__)
-        except MMLError as error:
-            raise MMLError(f"{key}: {error}") from error
 
 
 def _check_rates(cfg: StudyConfig) -> None:

@@ -6,12 +6,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from mml_lib.config.analysis.search_options import SAMPLERS, UNCONDITIONAL, Search
+from mml_lib.config.factories import TARGET
 from mml_lib.config.reading.layers import check_dotted
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.search.rungs import Rung
 from mml_lib.search.space import Space
 from mml_lib.search.trials import Objective
+from mml_lib.studies.checks.target_arguments import check_target
 from mml_lib.tasks.task_identity import TaskIdentity
 
 FIXED = {
@@ -38,11 +40,13 @@ def check_packages(options: Search) -> None:
     """Refuse a sampler whose packages are missing.
 
     Raises:
-        MMLError: a package is missing.
+        MMLError: a package is missing, or the class of the sampler.
     """
     for package in PACKAGES.get(options.sampler, ("optuna",)):
         if find_spec(package) is None:
             raise MMLError(f"search: the package {package} is missing; install mml[search]")
+    if options.sampler not in SAMPLERS:
+        check_target("search.sampler", {TARGET: options.sampler})
 
 
 def check_keys(options: Search, config: Mapping[str, Any]) -> None:

@@ -187,7 +187,8 @@ class Searches:
             try:
                 pipelines.append(self._example(space, parameter, value, base, task))
             except MMLError as error:
-                raise MMLError(f"search.space.{parameter.key}: {error}") from error
+                problem = str(error).removeprefix(f"{parameter.key}: ")
+                raise MMLError(f"search.space.{parameter.key}: {problem}") from error
         if parameter.inner is not None:
             try:
                 self._example(space, parameter, parameter.inner, base, task)
@@ -211,7 +212,11 @@ class Searches:
         by_key = {other.key: other for other in space.parameters}
         values, waiting = {parameter.key: value}, [parameter]
         while waiting:
-            for key, needed in waiting.pop().when.items():
+            current = waiting.pop()
+            # A key lies in any choice of its section where no condition names one.
+            sections = [key for key in by_key if current.key.startswith(f"{key}.")]
+            first = {key: by_key[key].examples[0] for key in sections if key not in values}
+            for key, needed in (first | dict(current.when)).items():
                 values[key] = needed
                 waiting.append(by_key[key])
         cfg = trial_config(self.study.config, base, values)
