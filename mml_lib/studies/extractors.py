@@ -11,8 +11,8 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import code_of, code_of_registered
+from mml_lib.studies.checks.named_parts.target_arguments import check_target
 from mml_lib.studies.checks.network_names import check_network_name
-from mml_lib.studies.checks.target_arguments import check_target
 from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:

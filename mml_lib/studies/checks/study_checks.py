@@ -16,9 +16,9 @@ from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.colour_checks import check_stated_colours
 from mml_lib.studies.checks.crop_sizes import check_patches
+from mml_lib.studies.checks.named_parts.target_arguments import check_targets
 from mml_lib.studies.checks.network_names import check_network_name
 from mml_lib.studies.checks.partial_labels import check_partial_labels
-from mml_lib.studies.checks.target_arguments import check_targets
 from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by

@@ -13,7 +13,7 @@ from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.search.rungs import Rung
 from mml_lib.search.space import Space
 from mml_lib.search.trials import Objective
-from mml_lib.studies.checks.target_arguments import check_target
+from mml_lib.studies.checks.named_parts.target_arguments import check_target
 from mml_lib.tasks.task_identity import TaskIdentity
 
 FIXED = {

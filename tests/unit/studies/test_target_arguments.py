@@ -1,4 +1,4 @@
-"""What a study names by `_target_`: unknown names and wrong arguments are refused while planning."""
+"""Objects that a study names by `_target_`: unknown names and wrong arguments are refused while planning."""
 
 import importlib
 import inspect
@@ -12,8 +12,8 @@ import pytest
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 
 from mml_lib.errors import MMLError
-from mml_lib.studies.checks.source_signatures import find_definition
-from mml_lib.studies.checks.target_arguments import check_target
+from mml_lib.studies.checks.named_parts.source_signatures import find_definition
+from mml_lib.studies.checks.named_parts.target_arguments import check_target
 from tests.support.messages import mentions
 from tests.support.planned_studies import planned
 
@@ -126,7 +126,7 @@ def test_what_a_source_does_not_state_is_left_to_the_trial(tmp_path: Path, monke
 
 def test_reading_sources_imports_nothing():
     code = (
-        "import sys; from mml_lib.studies.checks.target_arguments import check_target as check; "
+        "import sys; from mml_lib.studies.checks.named_parts.target_arguments import check_target as check; "
         f"check('logger', {{'_target_': '{CSV}', 'name': 'x'}}); "
         "check('optimizer', {'_target_': 'torch.optim.AdamW', 'lr': 1}); "
         "assert not {'torch', 'lightning'} & set(sys.modules)"

@@ -68,7 +68,7 @@ class Definition:
                 continue
             definition = _in_module(self.module, name) if name else None
             ancestors += definition.ancestors if definition and definition.is_class() else [None]
-        return [found for place, found in enumerate(ancestors) if found is None or found not in ancestors[place + 1 :]]
+        return [one for place, one in enumerate(ancestors) if one is None or one not in ancestors[place + 1 :]]
 
     def is_a(self, kind: "Definition") -> bool | None:
         """Return True for a class derived from another, None where a base class is not known."""
@@ -132,7 +132,7 @@ def find_definition(path: str) -> Definition | None:
 
 
 def _near(name: str, names: list[str]) -> str:
-    match = nearest(name, [known for known in names if not known.startswith("_")])
+    match = nearest(name, [public for public in names if not public.startswith("_")])
     return match if "?" in match else ""
 
 

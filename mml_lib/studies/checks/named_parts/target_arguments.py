@@ -10,7 +10,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import Target
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.errors import MMLError, nearest
-from mml_lib.studies.checks.source_signatures import Signature, find_definition
+from mml_lib.studies.checks.named_parts.source_signatures import Signature, find_definition
 from mml_lib.tasks.task_identity import TaskIdentity
 
 MODULE = "torch.nn.Module"
@@ -109,11 +109,11 @@ def check_target(key: str, spec: Mapping[str, Any]) -> None:
         raise MMLError(f"{key}: {error}") from error
     if signature is None:
         return
-    given = [name for name in spec if name != "_target_" and name not in role.dropped]
-    for name in given:
+    arguments = [name for name in spec if name != "_target_" and name not in role.dropped]
+    for name in arguments:
         if name not in signature.names:
             raise MMLError(f"{key}.{name}: {path} takes no argument '{name}'{nearest(name, signature.names)}")
-    lacking = [name for name in signature.needed if name not in (*given, *role.offered)]
+    lacking = [name for name in signature.needed if name not in (*arguments, *role.offered)]
     if lacking and role.states_all:
         raise MMLError(f"{key}: {path} needs {' and '.join(lacking)}; set {key}.{lacking[0]}")
 

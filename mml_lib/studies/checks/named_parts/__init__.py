@@ -1,0 +1,1 @@
+"""Parts that a study names by `_target_`, read from the sources of their packages."""
