@@ -7,7 +7,6 @@ their forks then have.
 The process computes nothing itself, so that what it forks has touched no GPU and has no threads.
 """
 
-import ast
 import atexit
 import contextlib
 import gc
@@ -22,28 +21,13 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mml_lib.machine.locks import supervisor_lives
 from mml_lib.machine.warm_start import FOLDER, SCRIPTS, SIGNALS, code_key
-
-IMPORTED = (
-    "snakemake.script",
-    "mml_lib.steps.open_step",
-    "mml_lib.schedulers.transfer",
-    "mml_lib.training.trainer",
-    "mml_lib.inference.prediction",
-    "mml_lib.training.watching",
-)
-"""Modules of trainings and predictions, which the process imports before it listens."""
-
-IMPORTED_LATE = {
-    "mml_lib.search.trial_tables": ("optuna", "optuna.importance", "optuna.storages"),
-    "mml_lib.reports": ("matplotlib.pyplot", "seaborn"),
-}
-"""Modules that functions of a module, or of a package, import."""
+from mml_lib.steps.warm_imports import IMPORTED, forget_exit_functions, modules_of, thread_pools
 
 
 class WarmProcess:
@@ -97,7 +81,7 @@ class WarmProcess:
         module = next(self.modules, None)
         if module is None:
             self.has_imported_all = True
-            gc.freeze()
+            settle_imports()
             return
         with contextlib.suppress(Exception):
             importlib.import_module(module)
@@ -175,21 +159,18 @@ def _become(request: dict[str, Any]) -> None:
     sys.path[0] = str(Path(sys.argv[0]).parent)
     if threads := os.environ.get("OMP_NUM_THREADS"):
         import torch
-        from threadpoolctl import threadpool_limits
 
         torch.set_num_threads(int(threads))
-        threadpool_limits(int(threads))
+        thread_pools().limit(limits=int(threads))
 
 
-def modules_of(scripts: Iterable[str]) -> Iterator[str]:
-    """Return the modules from which scripts import, and those that their functions import."""
-    for script in scripts:
-        for node in ast.walk(ast.parse(Path(script).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                yield node.module
-                for name, late in IMPORTED_LATE.items():
-                    if node.module == name or node.module.startswith(f"{name}."):
-                        yield from late
+def settle_imports() -> None:
+    """Prepare what was imported for forks: each page of it that they write to is copied."""
+    forget_exit_functions()
+    thread_pools.cache_clear()
+    thread_pools()
+    gc.collect()
+    gc.freeze()
 
 
 def main(folder: Path) -> None:
@@ -201,7 +182,7 @@ def main(folder: Path) -> None:
 
     if torch.cuda.is_initialized():
         sys.exit("a GPU is in use already, which forks could not use then")
-    gc.freeze()  # collecting would copy every page that is shared
+    settle_imports()
     scripts = filter(None, os.environ.get(SCRIPTS, "").split(os.pathsep))
     process = WarmProcess(folder, code, modules_of(scripts))
     request = process.serve()

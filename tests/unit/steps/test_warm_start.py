@@ -205,6 +205,23 @@ def test_process_imports_the_modules_of_planned_scripts(tmp_path: Path):
     assert "late" in said
 
 
+def test_fork_takes_nothing_apart_at_its_end_that_the_process_has_imported(environment: dict[str, str], tmp_path: Path):
+    rest = (
+        "import weakref, torch._dynamo.utils as utils\n"
+        "utils.compile_times = lambda **_: print('compilations')\n"
+        "left = weakref.finalize(utils, print, 'own')\n"
+        "print(sum(finalizer.atexit for finalizer in weakref.finalize._registry))"
+    )
+    assert start(environment, tmp_path, rest).communicate()[0].splitlines()[1:] == ["1", "own"]
+
+
+def test_fork_has_the_threads_of_its_step(environment: dict[str, str], tmp_path: Path):
+    rest = "import threadpoolctl; print({pool['num_threads'] for pool in threadpoolctl.threadpool_info()})"
+    for threads in ("1", "2"):
+        step = start({**environment, "OMP_NUM_THREADS": threads}, tmp_path, rest)
+        assert step.communicate()[0].splitlines()[1] == f"{{{threads}}}"
+
+
 def test_client_of_the_process_imports_nothing_slow():
     lines = "import sys; import mml_lib.machine.warm_start; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-S", "-c", lines], env={"PYTHONPATH": str(LIBRARY)}, capture_output=True)
