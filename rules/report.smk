@@ -35,6 +35,7 @@ rule draw_results:
         fm.log("draw_results", "figures"),
     conda:
         "../config/environment.yaml"
+    threads: inputs.drawing_threads
     params:
         **study.inputs.evaluate.weighing_params(),
         networks=inputs.drawn_networks,

@@ -7,8 +7,9 @@ A picture lies in a folder of its topic, that of one run or fold in a folder bel
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode_row
 from mml_lib.images.display import displayed
 from mml_lib.images.transforms import TRANSFORMS
+from mml_lib.machine.forked_calls import ForkedCalls
 from mml_lib.metrics.classification import is_of_class
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, pool
 from mml_lib.predictions.scores import confusion_matrix, pixel_confusion
@@ -75,6 +77,7 @@ class Gallery:
         metrics: named metrics of the task, the main one first.
         transforms: of each run of masks, what made the images that it saw, as `mml_lib.images.transforms.resolve` gives
             them.
+        calls: draw the pictures; those that wait are drawn by `finish`.
     """
 
     folder: Path
@@ -82,6 +85,7 @@ class Gallery:
     labels: Mapping[str, RunLabel]
     metrics: Sequence[str]
     transforms: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    calls: ForkedCalls = field(default_factory=ForkedCalls)
 
     @property
     def names(self) -> dict[str, str]:
@@ -96,46 +100,53 @@ class Gallery:
         runs = {label.run for label in self.labels.values()}
         return run_styles([ENSEMBLE, *runs, *procedures_of(self.labels)])
 
-    @contextlib.contextmanager
-    def _picture(self, *parts: str, printed: bool = True) -> Iterator[Path]:
-        """Yield where a picture goes; without its folder where there is nothing to draw.
+    def _draw(self, draw: Callable[[Path], None], *parts: str, printed: bool = True) -> None:
+        """Draw a picture.
 
         Args:
+            draw: writes it to a path.
             parts: folders and name of the file.
             printed: True for a drawing that is also wanted at the resolution of print.
         """
+        self.calls.add(partial(self._write, draw, parts, printed), long=printed)
+
+    def _write(self, draw: Callable[[Path], None], parts: Sequence[str], printed: bool) -> None:
         path = self.folder.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with at_print_resolution() if printed else contextlib.nullcontext():
-                yield path
+                draw(path)
         except MMLError as error:
             logger.warning("no %s: %s", "/".join(parts), error)
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
+
+    def finish(self) -> None:
+        """Draw the pictures that wait, and remove the folders in which there was nothing to draw."""
+        self.calls.finish()
+        for folder in sorted(self.folder.rglob("*"), reverse=True):
+            if folder.is_dir():
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     def draw_task(self, dataset: Dataset) -> None:
         """Draw samples, and how often each class is there."""
-        with self._picture("tasks", "samples.png") as path:
-            draw_samples(self.task, dataset, path)
-        with self._picture("tasks", "classes.png") as path:
-            draw_classes(self.task, path)
+        self._draw(partial(draw_samples, self.task, dataset), "tasks", "samples.png")
+        self._draw(partial(draw_classes, self.task), "tasks", "classes.png")
 
     def draw_training(self, histories: Mapping[str, Mapping[int, pd.DataFrame]], order: Sequence[str]) -> None:
         """Draw learning curves of the first runs of an order."""
         chosen = {run: list(histories[run].values()) for run in order[:CURVES] if run in histories}
         columns = ["train/loss", "val/loss", *(f"val/{metric}" for metric in self.metrics[:1]), "lr"]
         if chosen:
-            with self._picture("training", "learning_curves.svg") as path:
-                draw_learning_curves(chosen, self._styles, path, columns, self.names)
+            draw = partial(draw_learning_curves, chosen, self._styles, columns=columns, names=self.names)
+            self._draw(draw, "training", "learning_curves.svg")
 
     def draw_tuning(self, tunings: Mapping[str, Mapping[int, Any]], order: Sequence[str]) -> None:
         """Draw the range test of learning rates of the first fold of some runs, where there was one."""
         for run in _first(order, tunings):
             tuning = tunings[run][min(tunings[run])]
             if tuning.curve:
-                with self._picture("training", run, "tuning_curve.svg", printed=False) as path:
-                    draw_tuning_curve(tuning.curve, tuning.lr, path)
+                draw = partial(draw_tuning_curve, tuning.curve, tuning.lr)
+                self._draw(draw, "training", run, "tuning_curve.svg", printed=False)
 
     # --- predictions --------------------------------------------------------------------------------------------
 
@@ -145,10 +156,9 @@ class Gallery:
             pooled = pool(list(runs[run].values()))
             target = TASK_TYPES[pooled.task_type].target
             for name, draw in PICTURES[target].items() if target else ():
-                with self._picture("predictions", run, name, printed=place == 0) as path:
-                    draw(pooled, self.task.header["classes"], path)
-            with self._picture("predictions", run, "largest_losses.jpg") as path:
-                self._draw_worst(run, pooled, dataset, path)
+                drawing = partial(draw, pooled, self.task.header["classes"])
+                self._draw(drawing, "predictions", run, name, printed=place == 0)
+            self._draw(partial(self._draw_worst, run, pooled, dataset), "predictions", run, "largest_losses.jpg")
 
     def _draw_worst(self, run: str, pooled: AnyPredictions, dataset: Dataset, path: Path) -> None:
         """Draw samples with the largest loss, each once, by the fold that is furthest off."""
@@ -176,11 +186,9 @@ class Gallery:
             pooled = pool(list(runs[run].values()))
             if not TASK_TYPES[pooled.task_type].has_probabilities:
                 continue
-            with self._picture("calibration", run, "reliability.svg", printed=place == 0) as path:
-                tables = {"before" if run in calibrated else "as predicted": reliability(pooled)}
-                if run in calibrated:
-                    tables["after"] = reliability(pool(list(calibrated[run].values())))
-                draw_reliability(tables, path)
+            after = pool(list(calibrated[run].values())) if run in calibrated else None
+            draw = partial(_draw_calibration, pooled, after)
+            self._draw(draw, "calibration", run, "reliability.svg", printed=place == 0)
 
     # --- comparison ---------------------------------------------------------------------------------------------
 
@@ -189,9 +197,8 @@ class Gallery:
         if standing is not None:
             entries = standing[standing["kind"] != RUN]
             entries = entries.assign(run=entries["run"].where(entries["run"] != "", entries["procedure"]))
-            with self._picture("comparison", "leaderboard.svg") as path:
-                metrics = _drawn_metrics(entries)
-                draw_leaderboard(entries, metrics, self._styles, path, self.names)
+            draw = partial(draw_leaderboard, entries, _drawn_metrics(entries), self._styles, names=self.names)
+            self._draw(draw, "comparison", "leaderboard.svg")
 
     def draw_ensembles(self, ensembles: Mapping[str, EnsembleStorage], folds: Mapping[str, Iterable[int]]) -> None:
         """Draw who belongs to an ensemble, and with which weight.
@@ -207,17 +214,19 @@ class Gallery:
             members["fold"] = own
             part = [f"fold{label.fold}" for label in labels if label.fold is not None][:1]
             others = dict.fromkeys(members["run"], self._styles[ENSEMBLE])
-            with self._picture("ensemble", *part, "members.svg") as path:
-                draw_ensemble(members, others | self._styles, path, self.names)
-            logger.info("drew the ensemble of %s", task)
+            draw = partial(draw_ensemble, members, others | self._styles, names=self.names)
+            self._draw(draw, "ensemble", *part, "members.svg")
+            logger.info("the ensemble of %s has %d members", task, len(ensemble.members))
 
     def _draw_groups(self, table: pd.DataFrame, order: Iterable[str]) -> None:
         """Draw what runs are worth for each group of a column, each column in a folder of its own."""
+        parts: list[str] = []
         for place, (column, of_column) in enumerate(table.groupby("column", sort=False)):
             part = re.sub("[^a-z0-9]", "", str(column).lower()) or "column"
-            part += str(place) if (self.folder / "comparison" / part).exists() else ""
-            with self._picture("comparison", part, "groups.svg") as path:
-                draw_groups(of_column, self.metrics[0], list(dict.fromkeys(order)), self._styles, path, self.names)
+            parts.append(part + (str(place) if part in parts else ""))
+            runs = list(dict.fromkeys(order))
+            draw = partial(draw_groups, of_column, self.metrics[0], runs, self._styles, names=self.names)
+            self._draw(draw, "comparison", parts[-1], "groups.svg")
 
     def write_tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write the tables of a comparison as pages, and draw what calibration did to errors."""
@@ -226,8 +235,7 @@ class Gallery:
                 continue
             if name == "calibration":
                 means = table.groupby(["run", "metric"], sort=False)[["before", "after"]].mean().reset_index()
-                with self._picture("calibration", "errors.svg") as path:
-                    draw_calibration_errors(means, path, self.names)
+                self._draw(partial(draw_calibration_errors, means, names=self.names), "calibration", "errors.svg")
             if name == "groups":
                 order = tables["leaderboard"]["run"] if "leaderboard" in tables else table["run"]
                 self._draw_groups(table, order[order != ""])
@@ -268,6 +276,13 @@ def _draw_confusion(pooled: AnyPredictions, classes: Sequence[str], path: Path) 
 def _draw_curves(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
     probabilities, targets, *is_known = arguments_of(pooled, "the run")
     draw_curves(probabilities, is_of_class(targets, len(classes)), classes, path, *is_known)
+
+
+def _draw_calibration(pooled: AnyPredictions, calibrated: AnyPredictions | None, path: Path) -> None:
+    tables = {"as predicted" if calibrated is None else "before": reliability(pooled)}
+    if calibrated is not None:
+        tables["after"] = reliability(calibrated)
+    draw_reliability(tables, path)
 
 
 def _draw_values(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:

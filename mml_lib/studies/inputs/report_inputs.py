@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from mml_lib.schedulers.post import PostScheduler
     from mml_lib.studies.runs import Run
+
+THREADS = 4
+"""Processes that draw the figures of a study's only task."""
+
 TABLES = (
     "leaderboard",
     "run_differences",
@@ -132,6 +136,11 @@ class ReportInputs(RuleInputs):
         networks = self._networks(wildcards)
         runs = {network.run: self.study.run(network.task, network.run) for network in networks}
         return {labels[id_].run: transforms_of_masks(run.pipeline) for id_, run in runs.items() if id_ in labels}
+
+    def drawing_threads(self, wildcards: "Wildcards") -> int:
+        """The threads of `draw_results`: processes that draw. Several tasks are drawn beside each other instead."""
+        tasks = len(self._scheduler(wildcards).steps_by_rule.get("draw_results", ()))
+        return self.study.resources.threads("draw_results", THREADS if tasks == 1 else 1)
 
     def metrics(self, wildcards: "Wildcards") -> list[str]:
         """The named metrics of a task."""

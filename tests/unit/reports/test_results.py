@@ -17,6 +17,7 @@ from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Membe
 from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.decoding import decode_row
+from mml_lib.machine.forked_calls import ForkedCalls
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.reports.gallery import SAMPLES, Gallery, confusion_of, pool
 from mml_lib.reports.pages import ROWS, table_page, text_page
@@ -75,6 +76,21 @@ def test_each_task_type_has_its_pictures(tmp_path: Path, task_type: str):
     assert names == {*PICTURES[task_type], *(for_print(name) for name in PICTURES[task_type] if name.endswith("svg"))}
     has_probabilities = task_type in ("classification", "multilabel_classification")
     assert (tmp_path / "drawn/calibration/0b0b0b0b/reliability.svg").exists() == has_probabilities
+
+
+def test_pictures_are_the_same_by_several_processes(tmp_path: Path):
+    task, dataset = task_of(tmp_path, "classification")
+    runs = {run: {0: predict(task)} for run in LABELS}
+    drawn = []
+    for processes in (1, 2):
+        folder = tmp_path / f"drawn{processes}"
+        gallery = Gallery(folder, task, LABELS, [], calls=ForkedCalls(processes))
+        gallery.draw_predictions(runs, list(runs), dataset)
+        assert folder.exists() == (processes == 1)
+        gallery.finish()
+        drawn.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")})
+    assert drawn[0] == drawn[1]
+    assert drawn[0]
 
 
 def test_reliability_is_drawn_before_and_after(tmp_path: Path):
@@ -136,7 +152,9 @@ def test_what_cannot_be_drawn_leaves_no_empty_folder(tmp_path: Path, caplog: pyt
     task, dataset = task_of(tmp_path, "classification")
     nothing = predict(task)
     nothing = Predictions(nothing.logits[:0], nothing.targets[:0], nothing.ids[:0])
-    Gallery(tmp_path / "drawn", task, LABELS, []).draw_predictions({"0a0a0a0a": {0: nothing}}, ["0a0a0a0a"], dataset)
+    gallery = Gallery(tmp_path / "drawn", task, LABELS, [])
+    gallery.draw_predictions({"0a0a0a0a": {0: nothing}}, ["0a0a0a0a"], dataset)
+    gallery.finish()
     assert not list(tmp_path.glob("drawn/predictions/*"))
     assert "no predictions/0a0a0a0a/largest_losses.jpg: " in caplog.text
 
