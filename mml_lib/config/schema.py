@@ -303,7 +303,13 @@ class StudyConfig(Section):
         "a run ends. The URLs have secrets, so no file names them.",
     )
     warm_start: bool = Field(
-        True, description="Fork steps from a process that has imported torch and their modules; on a workstation only."
+        True,
+        description="Fork steps from a process that has imported torch and their modules; on a cluster within a job.",
+    )
+    networks_per_job: PositiveInt | Literal["auto"] = Field(
+        "auto",
+        description="Networks whose steps share a job of a cluster. auto: as many as take 15 minutes by the forecast, "
+        "one where none like it was measured.",
     )
     resources: dict[str, Resources] = Field(default_factory=dict, description="Resources of the steps of each rule.")
     gpu_timeout: PositiveInt = Field(

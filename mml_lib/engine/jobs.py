@@ -7,25 +7,57 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mml_lib.engine.patches import keep_job_number
+from mml_lib.config.pipeline_folder import LIBRARY
+from mml_lib.engine.cluster.group_patches import call_before_planning, go_on_in_job, is_done
+from mml_lib.engine.cluster.network_jobs import CORE, HEAVY
+from mml_lib.engine.patches import keep_job_number, start_warm_first
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
-from mml_lib.machine.warm_start import withdraw_warm_start
+from mml_lib.machine.warm_start import launch_warm_process, offer_warm_start, withdraw_warm_start
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
 
 
-def settle_in_job() -> None:
-    """Prepare the Snakemake that runs one step (or group) within a cluster job.
+def settle_in_job(has_warm_start: bool) -> None:
+    """Prepare the Snakemake that runs a step, or the steps of networks, within a cluster job.
 
     SLURM signals all processes of a job. SIGUSR1, which announces the time limit, is meant for trainings and would end
     other processes: this one and those that it starts ignore it, unless they set a handler.
+
+    Args:
+        has_warm_start: True if steps of networks may be forks of one process.
     """
     withdraw_warm_start()
     slurm.name_job()
     keep_job_number(slurm.own_job)
+    go_on_in_job(slurm.count_steps)
+    call_before_planning(skip_finished_targets, *([warm_job] if has_warm_start else []))
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def skip_finished_targets(dag: "DAG") -> None:
+    """Leave out the steps that a job has done before it came back from the queue: its command forces all of them."""
+    if not slurm.was_requeued():
+        return
+    settings, get_rule = dag.workflow.dag_settings, dag.workflow.get_rule
+    settings.target_jobs = {
+        spec
+        for spec in settings.target_jobs
+        if not is_done(dag, get_rule(spec.rulename).expand_output(spec.wildcards_dict)[0])
+    }
+
+
+def warm_job(dag: "DAG") -> None:
+    """Start the process that steps of networks are forks of, where several share a cluster job.
+
+    The Snakemake of the steps starts it, and not the one around it that only starts a step of SLURM.
+    """
+    rules = [spec.rulename for spec in dag.workflow.dag_settings.target_jobs]
+    if dag.workflow.local_exec and len(rules) > 1 and any(rule.endswith(HEAVY) for rule in rules):
+        offer_warm_start()
+        start_warm_first()
+        launch_warm_process(str(LIBRARY / "scripts" / f"{rule}.py") for rule in CORE)
 
 
 def wait_for_left_jobs(dag: "DAG") -> bool:

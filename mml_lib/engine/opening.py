@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.download_options import without_passwords
@@ -12,6 +13,8 @@ from mml_lib.config.pipeline_folder import LIBRARY, add_presets
 from mml_lib.config.reading.origins import Origins, Source
 from mml_lib.config.reading.scalars import flow_text
 from mml_lib.config.reading.study_files import shorten
+from mml_lib.engine.cluster.group_patches import group_steps, keep_finished_steps
+from mml_lib.engine.cluster.network_jobs import combined_resources, is_of_network, job_ids
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
 WITHOUT_REFERENCES = (
     *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
-    *("preprocess_shards", "num_workers", "warm_start", "tensorboard", "logger"),
+    *("preprocess_shards", "num_workers", "networks_per_job", "warm_start", "tensorboard", "logger"),
 )
 """Keys that do not change which artefacts a study refers to."""
 
@@ -95,11 +98,15 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     check_scripts_once()
     read_flags_directly()
     reuse_wildcards()
-    select_in_order(StepOrder(lambda: study.runs.planned).first)
+    one_by_one = partial(is_of_network, study.rule_names) if workflow.remote_exec else None
+    select_in_order(StepOrder(lambda: study.runs.planned, one_by_one).first)
     end_on_sigterm()
     if workflow.remote_exec:
-        settle_in_job()
+        settle_in_job(study.cfg.warm_start)
         study.submitted = SubmittedRuns.read(study)
+    if workflow.remote_exec or study.gpus.on_cluster:
+        group_steps(partial(job_ids, study), partial(combined_resources, study))
+        keep_finished_steps()
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
         start_warm_first()

@@ -52,10 +52,16 @@ class StepOrder:
 
     Args:
         planned_runs: gives the runs of the plan, as task and id, in their order.
+        one_by_one: gives True for steps that do not run side by side; None: all may.
     """
 
-    def __init__(self, planned_runs: Callable[[], Collection[tuple[str, str]]]):
+    def __init__(
+        self,
+        planned_runs: Callable[[], Collection[tuple[str, str]]],
+        one_by_one: Callable[["AbstractJob"], bool] | None = None,
+    ):
         self._planned_runs = planned_runs
+        self._one_by_one = one_by_one
         self._ranks: dict[tuple[str, str], int] = {}
         self._places: dict[Any, Place] = {}
 
@@ -82,7 +88,17 @@ class StepOrder:
             kind = place.kind or (2 if place.run in untrained else 0)
             by_rule[place.rules].append((place.urgency, kind, place.order, job))  # orders differ: jobs are not compared
         ordered = [job for *_, job in sorted(chain(*(nsmallest(limit, entries) for entries in by_rule.values())))]
-        return self._fitting(ordered, dict(free), running)
+        fitting = self._fitting(ordered, dict(free), running)
+        return fitting if self._one_by_one is None else self._without_others(fitting, running)
+
+    def _without_others(
+        self, jobs: Collection["AbstractJob"], running: Collection["AbstractJob"]
+    ) -> list["AbstractJob"]:
+        """Return the steps without those that would run beside another one that runs alone."""
+        assert self._one_by_one is not None
+        alone = list(filter(self._one_by_one, jobs))
+        later = alone if any(map(self._one_by_one, running)) else alone[1:]
+        return [job for job in jobs if job not in later]
 
     def _fitting(
         self, ordered: list["AbstractJob"], free: dict[str, Any], running: Collection["AbstractJob"]

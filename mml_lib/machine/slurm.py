@@ -10,7 +10,10 @@ from pathlib import Path
 from mml_lib.errors import MMLError
 
 JOB = "MML_SLURM_JOB"
-"""Environment variable with the number of the SLURM job that is this one step, and no other."""
+"""Environment variable with the number of the SLURM job of this step, and of others of its network."""
+
+STEPS_DONE = "MML_SLURM_STEPS_DONE"
+"""Environment variable with the number of steps that the job has done since its latest start."""
 
 STATES = ("squeue", "--noheader", "--me", "--format=%i|%T")
 """Command that prints the states of this user's jobs."""
@@ -24,6 +27,21 @@ def name_job() -> None:
 def own_job() -> str | None:
     """Return the number of this step's job; None outside of a job."""
     return os.environ.get(JOB) or None
+
+
+def was_requeued() -> bool:
+    """Return True within a job that comes back from the queue."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+
+
+def count_steps(number: int) -> None:
+    """Set the number of steps that this job has done since its latest start, for the step that starts now."""
+    os.environ[STEPS_DONE] = str(number)
+
+
+def steps_done() -> int:
+    """Return the number of steps that this job has done before this one, since its latest start."""
+    return int(os.environ.get(STEPS_DONE) or 0)
 
 
 def may_stay(job: str) -> bool:

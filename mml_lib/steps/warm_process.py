@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.machine.locks import supervisor_lives
+from mml_lib.machine.slurm import own_job
 from mml_lib.machine.warm_start import FOLDER, SCRIPTS, SIGNALS, code_key
 from mml_lib.steps.warm_imports import IMPORTED, forget_exit_functions, modules_of, thread_pools
 
@@ -44,6 +45,9 @@ class WarmProcess:
         self.modules = iter(modules)
         self.has_imported_all = False
         self.clients: dict[socket.socket, int] = {}
+        self.ignored = {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}
+        if own_job():  # SLURM signals all processes of a job, and steps decide what they do then
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.selector = selectors.DefaultSelector()
         self.ended, self.ending = socket.socketpair()
         for stream in (self.ended, self.ending):
@@ -125,7 +129,8 @@ class WarmProcess:
         """Close the streams that a fork does not need."""
         signal.set_wakeup_fd(-1)
         for number in (*SIGNALS, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+            if number not in self.ignored:
+                signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
         for stream in (self.listener, self.ended, self.ending, *self.clients):

@@ -31,7 +31,7 @@ class Requeue(Callback):
     It goes between two epochs if another one, as long as the longest so far, would not fit any more, and otherwise
     shortly before the limit. SIGUSR1 or SIGURG ask to go with the current epoch; SIGTERM means now, and the current
     epoch is lost. The job that returns is the same one, so Snakemake sees neither an end nor a failure. Without a
-    further epoch since its start the step fails: it would come back for ever.
+    further epoch since its start the step fails, unless its job has done other steps: it would come back for ever.
 
     A job that SLURM is ending already (`scancel`, a limit that has been lowered since) is let go.
 
@@ -54,6 +54,11 @@ class Requeue(Callback):
     def _latest(self) -> list[Path]:
         return checkpoints_of(self.folder)[:1]
 
+    @property
+    def _has_gained(self) -> bool:
+        """True if the job has done something since its latest start."""
+        return self._latest != self._started_from or slurm.steps_done() > 0
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started_from = self._latest
         self._ask()
@@ -70,7 +75,7 @@ class Requeue(Callback):
             self._longest_epoch = max(self._longest_epoch, now - self._epoch_began)
         self._epoch_began = now
         over = self._announced or now + self._longest_epoch > self._last_moment
-        if over and self._latest != self._started_from:
+        if over and self._has_gained:
             self._leave()
 
     def on_train_batch_end(
@@ -105,7 +110,7 @@ class Requeue(Callback):
         Raises:
             MMLError: nothing is gained since the start, or SLURM does not take the job back.
         """
-        if self._latest == self._started_from:
+        if not self._has_gained:
             raise MMLError(
                 f"SLURM job {self.job} was told to go before one epoch was done; set a longer "
                 "resources.train_fold.runtime, or less work an epoch"
@@ -115,5 +120,6 @@ class Requeue(Callback):
             raise MMLError(
                 f"SLURM job {self.job} was told to go, and SLURM does not take it back; submit with slurm-requeue: true"
             )
-        say(f"told to go: back to the queue after {self._latest[0].stem} (SLURM job {self.job})")
+        latest = self._latest[0].stem if self._latest else "other steps"
+        say(f"told to go: back to the queue after {latest} (SLURM job {self.job})")
         sys.exit(128 + signal.SIGTERM)

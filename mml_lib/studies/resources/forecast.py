@@ -89,6 +89,10 @@ class Forecast:
             words += f", {trainings} of them training{'s' * (trainings != 1)}{f' ({shares})' if shares else ''}"
         return f"{words}; {self._time(steps)}; {self._disk(steps)}"
 
+    def seconds(self, step: Step) -> float | None:
+        """Return the expected seconds of a step; None: no similar step was measured."""
+        return self._seconds(step)
+
     def seconds_left(self, steps: Iterable[tuple[Step, float]]) -> float | None:
         """Return the expected seconds until steps have ended on this machine.
 

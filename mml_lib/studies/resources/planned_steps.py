@@ -59,7 +59,7 @@ def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
     scheduler, steps = study.scheduler(mode), []
     for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
         rule = getattr(rules, command)
-        requests = _requests(rule.rule, wildcards)
+        requests = requests_of(rule.rule, wildcards)
         steps.append(
             Step(
                 rule=command,
@@ -101,7 +101,7 @@ def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> 
     return tuple((key, path) for key, path in kept if key is not None)
 
 
-def _requests(rule: Any, wildcards: Mapping[str, Any]) -> dict[str, int | None]:
+def requests_of(rule: Any, wildcards: Mapping[str, Any]) -> dict[str, int | None]:
     """Return the resources that a rule requests at its first attempt; None if they depend on its input files."""
     from snakemake.exceptions import WorkflowError
 
