@@ -12,6 +12,7 @@ from typing import Any
 
 from snakemake.logging import logger as snakemake_logger
 
+from mml_lib.engine.cluster.group_patches import failed_steps
 from mml_lib.machine.terminal import PEAK
 
 SHOWN = 3
@@ -71,7 +72,7 @@ class Failures(logging.Handler):
         Args:
             failed: jobs of Snakemake, and groups of them.
         """
-        steps = [step for job in failed for step in (job.jobs if job.is_group() else [job])]
+        steps = [step for job in failed for step in (failed_steps(job) if job.is_group() else [job])]
         alike: dict[tuple[str, str], list[tuple[Any, str]]] = {}
         for step in sorted(steps, key=lambda step: (step.rule.name, str(step.wildcards))):
             cause = self._cause(step)

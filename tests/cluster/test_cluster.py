@@ -74,19 +74,19 @@ def site_profile(workplace: OnCluster, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("site_profile")
-def test_study_submits_heavy_steps_only_with_what_they_ask_for(workplace: OnCluster):
+def test_study_submits_one_job_per_network_with_what_its_steps_ask_for(workplace: OnCluster):
     mode = TESTED["mode"] | {"folds": [0]}
     workplace.write(TESTED | {"mode": mode, "trainer": {"max_epochs": 1, "accelerator": "auto"}})
     said = workplace.run("--set-resources", "train_fold:slurm_partition=gpu")
     assert workplace.files("results/tiny/RESULTS/train.csv")
     submitted = {rule: len(jobs_of(workplace.folder, rule)) for rule in ("train_fold", "predict_fold", "")}
-    assert submitted == {"train_fold": 1, "predict_fold": 1, "": 5}, said
+    assert submitted == {"train_fold": 1, "predict_fold": 0, "": 4}, said
     job = described(next(iter(jobs_of(workplace.folder, "train_fold"))))
-    assert (job["Partition"], job["TimeLimit"], job["MinMemoryNode"]) == ("gpu", "00:20:00", "2000M")
+    assert (job["Partition"], job["TimeLimit"], job["MinMemoryNode"]) == ("gpu", "00:45:00", "4000M")
     assert job["TresPerJob"] == "gres:gpu:1"
     (log,) = workplace.files("results/tiny/LOGS/train_fold/*fold0.log")
     assert "epoch 1 of 1" in log.read_text()
-    assert len(workplace.files(".snakemake/slurm_logs/rule_train_fold/*/*.log")) == 1
+    assert len(workplace.files(".snakemake/slurm_logs/group_train_fold-*/*.log")) == 1
 
 
 def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(

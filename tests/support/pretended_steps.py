@@ -1,7 +1,8 @@
 """Snakemake whose steps only write their outputs: what a study of thousands of steps costs beside its steps.
 
 `python -m tests.support.pretended_steps ARGUMENTS` is the command `snakemake ARGUMENTS` with such steps, and without
-the checks that train for a moment before the first step.
+the checks that train for a moment before the first step. Steps of the rules that `REAL` names are real ones. A step
+fails once where a file has its name, as `failing` gives it.
 """
 
 import os
@@ -14,12 +15,34 @@ from snakemake.io import is_flagged
 
 from mml_lib.engine import hooks
 
+REAL = "MML_TESTS_REAL_RULES"
+"""Environment variable with rules whose steps are not pretended, separated by spaces."""
+
 MEASURED = "s\th:m:s\tmax_rss\n0.1\t0:00:00\t1\n"
 """Time and memory of a step, as Snakemake's benchmark files state them."""
 
 
+run_wrapper = local.run_wrapper
+
+
+def failing(rule: str, fold: int) -> str:
+    """Return the name of the file in the working folder that lets a step fail once."""
+    return f"fails-{rule}-{fold}"
+
+
 def pretend(rule: Any, inputs: Any, output: Any, *others: Any) -> None:
-    """Write the outputs of a step, with a word each, and its benchmark file."""
+    """Write the outputs of a step, with a word each, and its benchmark file.
+
+    Raises:
+        OSError: the step is to fail.
+    """
+    if rule.name in os.environ.get(REAL, "").split():
+        run_wrapper(rule, inputs, output, *others)
+        return
+    file = Path(failing(rule.name, getattr(others[1], "fold", -1)))
+    if file.exists():
+        file.unlink()
+        raise OSError("the step was to fail")
     if benchmark := others[5]:
         Path(benchmark).write_text(MEASURED)
     for pattern, path in zip(rule.output, output, strict=True):

@@ -88,7 +88,8 @@ def keep_finished_steps() -> None:
 
     async def postprocess_steps(group: Any, error: bool = False, **options: Any) -> None:
         if not (error and is_own(group)):
-            return await postprocess(group, error=error, **options)
+            await postprocess(group, error=error, **options)
+            return
         group._mml_finished = finished(group)
         options |= {"check_output_mtime": False, "ignore_missing_output": True}  # temporary files are removed already
         for job in group:
@@ -96,17 +97,21 @@ def keep_finished_steps() -> None:
 
     def register_steps(group: Any, external_jobid: str | None = None) -> None:
         if not is_own(group):
-            return register(group, external_jobid)
+            register(group, external_jobid)
+            return
         for job in unfinished(group):
             job.register(external_jobid=external_jobid)
         group._mml_registered = True
 
     def target_specs(group: Any) -> Any:
-        return [spec for job in unfinished(group) for spec in job.get_target_spec()] if is_own(group) else targets(group)
+        return (
+            [spec for job in unfinished(group) for spec in job.get_target_spec()] if is_own(group) else targets(group)
+        )
 
     def log_errors(group: Any, msg: str | None = None, aux_logs: Any = None, **options: Any) -> None:
         if not is_own(group):
-            return log_error(group, msg, aux_logs, **options)
+            log_error(group, msg, aux_logs, **options)
+            return
         for job in failed_steps(group):
             job.log_error(msg, aux_logs=aux_logs, **options)
 
@@ -174,6 +179,7 @@ def is_own(group: "GroupJob") -> bool:
 
 def finished(group: "GroupJob") -> set["Job"]:
     """Return the steps of a job that are done since it was submitted."""
+    next(iter(group.jobs)).dag.workflow.persistence._clear_cache()  # others have removed marks
     return {job for job in group.jobs if is_done(job.dag, job.output)}
 
 
@@ -184,8 +190,10 @@ def unfinished(group: "GroupJob") -> list["Job"]:
 
 
 def failed_steps(group: "GroupJob") -> list["Job"]:
-    """Return the unfinished steps of a job that do not wait for others of them, by rule."""
+    """Return the unfinished steps of a job that do not wait for others of them, by rule; all of a group of others."""
     left = set(unfinished(group))
+    if not is_own(group):
+        return list(group.jobs)
     return sorted(
         (job for job in left if left.isdisjoint(job.dag.dependencies[job])),
         key=lambda job: (job.rule.name, str(job.wildcards)),

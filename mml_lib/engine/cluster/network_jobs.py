@@ -37,6 +37,9 @@ SHORTEST = 15 * 60
 LONGEST = 24 * 60
 """Minutes that a job with `networks_per_job: auto` requests at most, unless a single network requests more."""
 
+LIGHT = 5
+"""Minutes that a job requests at most for its light steps."""
+
 NAME_LENGTH = 80
 """Characters of a task's name in the id of a job."""
 
@@ -63,7 +66,7 @@ class Remaining:
 
 
 def job_ids(study: "Study", dag: "DAG") -> dict["Job", str]:
-    """Return the id of the cluster job of each step of a network that a plan has left; none for other steps.
+    """Return the id of the cluster job of each step that shares one with others.
 
     Args:
         study: the study.
@@ -92,7 +95,8 @@ def job_ids(study: "Study", dag: "DAG") -> dict["Job", str]:
         for networks in alike.values()
         for chunk in (_by_time(study, networks) if number == "auto" else _by_number(networks, number))
     ]
-    return {job: _id_of(study.rule_names, chunk) for chunk in chunks for one in chunk for job in one.jobs}
+    shared = [chunk for chunk in chunks if sum(len(remaining.jobs) for remaining in chunk) > 1]
+    return {job: _id_of(study.rule_names, chunk) for chunk in shared for remaining in chunk for job in remaining.jobs}
 
 
 def is_of_network(names: RuleNames, job: "AbstractJob") -> bool:
@@ -119,7 +123,7 @@ def remaining_networks(
             steps[_network_of(job)].append(job)
     networks = {job: network for network, own in steps.items() for job in _core(own, rules)}
     order, levels = _levels(left, networks, dependencies)
-    members = {network: [job for job in left_of if networks.get(job) == network] for network, left_of in steps.items()}
+    members = {network: [job for job in own if networks.get(job) == network] for network, own in steps.items()}
     for job in order:
         if rules[job] not in FURTHER or job in networks or not members[network := _network_of(job)]:
             continue
@@ -240,7 +244,7 @@ def _requested_minutes(names: RuleNames) -> Callable[[Remaining], int]:
 
 def _id_of(names: RuleNames, networks: Sequence[Remaining]) -> str:
     """Return the id of a job: its heaviest rule, its first network and the number of the others."""
-    rules = {names.of_job(job): job.rule.name for one in networks for job in one.jobs}
+    rules = {names.of_job(job): job.rule.name for remaining in networks for job in remaining.jobs}
     heaviest = next(rules[rule] for rule in HEAVY if rule in rules)
     task, run, fold = networks[0].network
     more = f"-and-{len(networks) - 1}-more" if len(networks) > 1 else ""
@@ -250,8 +254,8 @@ def _id_of(names: RuleNames, networks: Sequence[Remaining]) -> str:
 def combined_resources(study: "Study", jobs: Collection["Job"]) -> dict[str, int | str]:
     """Return the resources of a cluster job whose steps run one after another.
 
-    Times add up, and light steps together have the time of one of them. Of other numbers the largest counts. Of texts,
-    such as a partition, that of the heaviest step counts.
+    Times of heavy steps add up; all light ones together have a few minutes. Of other numbers the largest counts. Of
+    texts, such as a partition, that of the heaviest step counts.
 
     Args:
         study: the study.
@@ -273,5 +277,5 @@ def combined_resources(study: "Study", jobs: Collection["Job"]) -> dict[str, int
             elif not isinstance(combined.get(name), str):
                 combined[name] = max(value, int(combined.get(name, value)))
     if heavy + light:
-        combined["runtime"] = heavy + light
+        combined["runtime"] = heavy + min(light, LIGHT)
     return combined | {"_nodes": 1}

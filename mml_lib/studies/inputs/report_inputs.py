@@ -34,7 +34,18 @@ TABLES = (
 """Assignment keys of the outputs of `compare_runs`."""
 
 SILENT = (
-    *("paths", "plugins", "rules", "reuse", "remove", "resources", "preprocess_shards", "num_workers", "networks_per_job", "warm_start"),
+    *(
+        "paths",
+        "plugins",
+        "rules",
+        "reuse",
+        "remove",
+        "resources",
+        "preprocess_shards",
+        "num_workers",
+        "networks_per_job",
+        "warm_start",
+    ),
     *("tensorboard", "logger", "tta", "notify", "run", "clean", "force", "retrain"),
 )
 """Sections that change no result. Test-time augmentation changes results if it has transforms, and is added then."""
