@@ -26,7 +26,7 @@ def test_outer_pipeline_submits_the_heavy_steps_of_its_module(
     trainings = jobs_of(outer.folder, "mml_train_fold")
     assert list(trainings.values()) == ["COMPLETED", "COMPLETED"], output
     job = described(next(iter(trainings)))
-    assert (job["TimeLimit"], job["MinMemoryNode"]) == ("00:45:00", "4000M"), "resources of the study, train and predict"
+    assert (job["TimeLimit"], job["MinMemoryNode"]) == ("00:45:00", "4000M"), "resources of the study"
     assert job["Partition"] == "first", "resources of the site, for the rule as the outer pipeline names it"
     assert not jobs_of(outer.folder, "mml_test_fold"), "light steps run beside Snakemake"
     assert len(jobs_of(outer.folder, "make_table")) == 1, "rules of the outer pipeline are submitted as it has them"

@@ -41,12 +41,12 @@ def group_steps(
         for job in dag.needrun_jobs():
             if job._group in _own_ids:
                 job.group = None
-        found = ids(dag)
-        for job, id_ in found.items():
+        grouped = ids(dag)
+        for job, id_ in grouped.items():
             job.group = id_
-        _own_ids.update(found.values())
+        _own_ids.update(grouped.values())
         settings = dag.workflow.group_settings
-        settings.group_components = {**settings.group_components, **dict.fromkeys(found.values(), len(found))}
+        settings.group_components = {**settings.group_components, **dict.fromkeys(grouped.values(), len(grouped))}
         update(dag)
 
     def check_groups(dag: Any) -> None:

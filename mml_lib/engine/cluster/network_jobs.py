@@ -32,7 +32,7 @@ FURTHER = (*ELSEWHERE, "calibrate_fold", "calibrate_other", "measure_masks", "me
 """Rules of steps that join the job of their network, unless they need what comes later."""
 
 SHORTEST = 15 * 60
-"""Seconds that a job takes at least with `networks_per_job: auto`, as far as there are networks."""
+"""Seconds that a job takes at least with `networks_per_job: auto`, where there are enough networks."""
 
 LONGEST = 24 * 60
 """Minutes that a job with `networks_per_job: auto` requests at most, unless a single network requests more."""
@@ -74,8 +74,9 @@ def job_ids(study: "Study", dag: "DAG") -> dict["Job", str]:
     """
     workflow, jobs = dag.workflow, list(dag.needrun_jobs())
     if workflow.remote_exec:
-        shared = not workflow.local_exec and len(jobs) > 1 and all(is_of_network(study.rule_names, job) for job in jobs)
-        return dict.fromkeys(jobs if shared else (), workflow.group_settings.local_groupid)
+        are_grouped = not workflow.local_exec and len(jobs) > 1
+        are_grouped = are_grouped and all(is_of_network(study.rule_names, job) for job in jobs)
+        return dict.fromkeys(jobs if are_grouped else (), workflow.group_settings.local_groupid)
     if workflow.touch:
         return {}
     ranks = {run: rank for rank, run in enumerate(study.runs.planned)}

@@ -92,3 +92,14 @@ def test_the_first_run_is_finished_early_and_no_slot_is_idle_before_the_end():
     end = max(step.end for step in steps)
     assert first <= 0.15 * end
     assert sum(step.end - step.start for step in steps) >= 0.97 * 4 * end
+
+
+def test_steps_that_do_not_run_side_by_side_start_one_after_another():
+    steps = networks(2, 2)
+    own = steps[0]
+    order = StepOrder(lambda: PLANNED, lambda step: step.run == own.run)
+    trainings = [step for step in steps if step.name == "train_fold"]
+    started = order.first(trainings, {"_cores": 8})
+    assert [step.run for step in started].count(own.run) == 1
+    assert [step.run for step in started].count(PLANNED[1][1]) == 2, "others do not wait"
+    assert own.run not in [step.run for step in order.first(trainings[1:], {"_cores": 7}, [own])]

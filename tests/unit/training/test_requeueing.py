@@ -96,6 +96,15 @@ def test_training_without_progress_since_its_start_fails(callback, answer):
     assert not calls.exists()
 
 
+def test_training_without_progress_is_requeued_where_its_job_has_done_other_steps(callback, answer, monkeypatch):
+    answer("squeue", "echo RUNNING")
+    calls = answer("scontrol", "")
+    monkeypatch.setenv(slurm.STEPS_DONE, "2")
+    with pytest.raises(SystemExit):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert calls.read_text() == "requeue 12\n"
+
+
 def test_pre_empted_training_is_requeued_at_once(callback, answer):
     answer("squeue", "echo RUNNING")
     calls = answer("scontrol", "")

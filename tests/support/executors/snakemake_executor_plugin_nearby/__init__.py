@@ -30,7 +30,8 @@ class Executor(RemoteExecutor):
 
     def run_job(self, job: Any) -> None:
         requests = {name: job.resources.get(name) for name in ("_cores", "mem_mb", "runtime", "gpu")}
-        line = {"name": job.name, "rules": sorted(spec.rulename for spec in job.get_target_spec()), "requests": requests}
+        rules = sorted(spec.rulename for spec in job.get_target_spec())
+        line = {"name": job.name, "rules": rules, "requests": requests}
         with open("jobs.txt", "a", encoding="utf-8") as jobs:
             jobs.write(json.dumps(line) + "\n")
         self.report_job_submission(SubmittedJobInfo(job, external_jobid=f"nearby{job.jobid}"))
