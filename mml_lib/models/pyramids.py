@@ -69,8 +69,11 @@ class Pyramid:
         feature_maps = backbone.forward_intermediates(images, intermediates_only=True)
         side = images.shape[-1]
         by_reduction: dict[int, list[torch.Tensor]] = {}
-        for feature_map in feature_maps:
-            by_reduction.setdefault(side // feature_map.shape[-1], []).append(feature_map)
+        for place, feature_map in enumerate(feature_maps):
+            # A graph for images of any size is traced with sides that are symbols.
+            is_number = isinstance(side, int)
+            reduction = side // feature_map.shape[-1] if is_number else backbone.feature_info[place]["reduction"]
+            by_reduction.setdefault(reduction, []).append(feature_map)
         maps, left = [images], {reduction: self.reductions.count(reduction) for reduction in self.reductions}
         for reduction, channels in zip(self.reductions[1:], self.channels[1:], strict=True):
             if channels:

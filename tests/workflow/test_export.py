@@ -24,7 +24,6 @@ def test_a_run_is_exported_with_the_difference_from_its_stored_predictions(copy:
         (["export={run: ensemble}"], "set mode: post"),
         (["export={run: 0a1b2c3d}"], "export.run: the study has no run"),
         (["export={task: stripe}"], "did you mean 'stripes'"),
-        (["preprocessing=none"], "end"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_while_planning(options: list[str], remedy: str, finished: Workplace):

@@ -28,7 +28,6 @@ def describe_export(
     networks: Sequence[CandidateNetwork],
     model: ExportedNetwork | ExportedEnsemble,
     files: GraphFiles,
-    shape: Sequence[int],
     check: Mapping[str, Any],
     tta: TTA,
 ) -> dict[str, Any]:
@@ -39,7 +38,6 @@ def describe_export(
         networks: its networks.
         model: the graph.
         files: its files.
-        shape: of the input, N×H×W×C.
         check: results of the check.
         tta: test-time augmentation, which is part of the graph.
     """
@@ -53,20 +51,25 @@ def describe_export(
         "folds": [network.fold for network in networks],
         "ensemble": _ensemble(predictor, networks),
         "classes": predictor.classes,
-        "input": _input(member, shape),
+        "input": _input(member, files.size),
         "output": {"name": model.output, "of_pixels": kind.has_masks},
         **_preparation(member),
         **_graph(predictor.members, model, tta),
         "thresholds": dict.fromkeys(predictor.classes, LABEL_THRESHOLD) if kind.is_multilabel else None,
-        "files": {"onnx": files.onnx and ONNX, "torch_export": TORCH},
+        "files": {"onnx": files.onnx and ONNX, "torch_export": files.torch and TORCH},
         "operator_that_onnx_lacks": files.lacking or None,
         "check": {"tolerance": TOLERANCE, **check},
         "versions": {name: version(name) for name in ("torch", "onnx", "onnxruntime")} | {"opset": OPSET},
     }
 
 
-def _input(member: Member, shape: Sequence[int]) -> dict[str, Any]:
-    """Return the description of the pixels that the graph takes."""
+def _input(member: Member, size: tuple[int, int] | None) -> dict[str, Any]:
+    """Return the description of the pixels that the graph takes.
+
+    Args:
+        member: a member of the predictor.
+        size: height and width of the images; None: all images of a batch have one size, which may be any.
+    """
     pixels = member.preparation.conversion.pixels
     is_shallow = pixels.depth == "uint8"
     return {
@@ -74,8 +77,8 @@ def _input(member: Member, shape: Sequence[int]) -> dict[str, Any]:
         "layout": "N×H×W×C",
         "dtype": "uint8" if is_shallow else "float32",
         "range": [0, 255] if is_shallow else [0, 1],
-        "height": shape[1],
-        "width": shape[2],
+        "height": size and size[0],
+        "width": size and size[1],
         "channels": list(pixels.channels),
     }
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.config.prediction_options import TTA
 from mml_lib.deployment.candidate_networks import CandidateNetwork
@@ -12,13 +14,14 @@ from mml_lib.deployment.exporting.export_check import ExportCheck, refuse_differ
 from mml_lib.deployment.exporting.export_description import DESCRIPTION, describe_export, description_text
 from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import ExportedNetwork
-from mml_lib.deployment.exporting.graph_files import write_graph
+from mml_lib.deployment.exporting.graph_files import GraphFiles, write_graph, write_graph_of_any_size
 from mml_lib.deployment.exporting.model_card import CARD, card_text
 from mml_lib.deployment.exporting.onnx_script import script_text
 from mml_lib.deployment.network_choice import read_pipeline
 from mml_lib.deployment.predictor import Predictor
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.network_metrics import NetworkMetrics
+from mml_lib.images.transforms import packed_size
 from mml_lib.machine.terminal import warn
 from mml_lib.predictions.predictions import AnyPredictions
 from mml_lib.tasks.dataset import Dataset
@@ -73,9 +76,11 @@ def write_export(
     refuse_differences(differences, name)
     ids = stored[0].ids.tolist()
     example = check.example(ids)
-    files = write_graph(model, example, folder)
+    files = _write_graph(model, check, example, ids, folder)
     if files.lacking:
         warn(f"export of run {name}: ONNX lacks {files.lacking}; there is model.pt2 (torch.export) alone")
+    if files.torch is None:
+        warn(f"export of run {name}: torch.export takes no images as small as these; there is model.onnx alone")
     differences |= check.of_graphs(model, files.runners, ids)
     of_outputs = (
         check.of_outputs(files.runners, stored)
@@ -86,7 +91,7 @@ def write_export(
         differences[form] = max(differences[form], difference)
     refuse_differences(differences, name)
     checked = {"split": split, "samples": len(ids), "largest_differences": differences}
-    description = describe_export(predictor, networks, model, files, example.shape, checked, tta)
+    description = describe_export(predictor, networks, model, files, checked, tta)
     preparation, task_type = member.preparation, predictor.task_type
     script, problem = script_text(
         preparation.conversion,
@@ -104,6 +109,21 @@ def write_export(
     if files.onnx is not None:
         (folder / SCRIPT).write_text(script, encoding="utf-8")
     return differences
+
+
+def _write_graph(
+    model: ExportedNetwork | ExportedEnsemble,
+    check: ExportCheck,
+    example: np.ndarray,
+    ids: Sequence[str],
+    folder: Path,
+) -> GraphFiles:
+    """Write the graph: for images of any size where the preprocessing sets none."""
+    is_sized = packed_size(check.member.preparation.transforms) is not None
+    if is_sized or check.group.networks[0].window is not None:
+        return write_graph(model, example, folder)
+    sizes = [(int(height), int(width)) for height, width in check.images(ids).sizes.tolist()]
+    return write_graph_of_any_size(model, example, sizes, folder)
 
 
 def _check_members(predictor: Predictor) -> None:

@@ -2,9 +2,10 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,29 +26,76 @@ Run = Callable[[np.ndarray], np.ndarray]
 """Function that runs a graph file on pixels N×H×W×C."""
 
 
+TRACED_SIZE = (72, 104)
+"""Height and width of the images that a graph for images of any size is traced with."""
+
+
 @dataclass(frozen=True)
 class GraphFiles:
     """Files of a graph.
 
     Args:
-        torch: the file of torch.export.
+        torch: the file of torch.export; None: it does not take images as small as those of the task.
         onnx: the file of ONNX; None: ONNX lacks an operator.
         lacking: what ONNX lacks; empty: nothing.
+        size: height and width of the images; None: any.
     """
 
-    torch: Path
+    torch: Path | None
     onnx: Path | None
     lacking: str = ""
+    size: tuple[int, int] | None = None
 
     @property
     def runners(self) -> dict[str, Run]:
         """A function for each file that runs it, by the name of its format."""
-        runners = {"torch_export": run_torch(self.torch)}
-        return runners if self.onnx is None else {"onnx": run_onnx(self.onnx), **runners}
+        runners = {} if self.onnx is None else {"onnx": run_onnx(self.onnx)}
+        return runners if self.torch is None else runners | {"torch_export": run_torch(self.torch)}
+
+
+def write_graph_of_any_size(
+    model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, sizes: Collection[tuple[int, int]], folder: Path
+) -> GraphFiles:
+    """Write a network as graph files for batches and images of any size.
+
+    A network that takes images of one size has a graph for it if all images have that size.
+
+    Args:
+        model: the network.
+        example: pixels N×H×W×C, two images or more.
+        sizes: height and width of all images that the graph has to take.
+        folder: where the files go.
+
+    Raises:
+        MMLError: the network cannot be traced, or only for one of several sizes.
+    """
+    traced = np.zeros((2, *TRACED_SIZE, example.shape[-1]), example.dtype)
+    any_size = torch.export.Dim.DYNAMIC
+    try:
+        files = _write(model, traced, {1: any_size, 2: any_size}, folder)
+    except MMLError as error:
+        if len(set(sizes)) == 1:
+            return write_graph(model, example, folder)
+        raise MMLError(
+            f"export.run: the network has no graph for images of several sizes ({error}); export a run whose "
+            "preprocessing ends with resize or center_crop"
+        ) from error
+    least = min(height for height, _ in sizes), min(width for _, width in sizes)
+    try:
+        run_torch(folder / TORCH)(np.zeros((1, *least, example.shape[-1]), example.dtype))
+    except (AssertionError, RuntimeError):  # a graph of torch has a smallest size, that of ONNX has none
+        if files.onnx is None:
+            raise MMLError(
+                f"export.run: the graph of the network does not take images as small as {least[0]}×{least[1]}; export "
+                "a run whose preprocessing ends with resize or center_crop"
+            ) from None
+        (folder / TORCH).unlink()
+        return replace(files, torch=None)
+    return files
 
 
 def write_graph(model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, folder: Path) -> GraphFiles:
-    """Write a network as graph files for batches of any size.
+    """Write a network as graph files for batches of any size, and images of the size of the example.
 
     Args:
         model: the network.
@@ -60,13 +108,21 @@ def write_graph(model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, 
     Raises:
         MMLError: torch.export cannot trace the network.
     """
+    files = _write(model, example, {}, folder)
+    return replace(files, size=(example.shape[1], example.shape[2]))
+
+
+def _write(
+    model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, dimensions: Mapping[int, Any], folder: Path
+) -> GraphFiles:
+    """Write graph files with further dimensions of any size beside that of the batch."""
     images = torch.from_numpy(np.ascontiguousarray(example))
-    batch = torch.export.Dim("batch", min=1, max=2**16)
+    shapes = {0: torch.export.Dim("batch", min=1, max=2**16), **dimensions}
     model = model.cpu().eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            program = torch.export.export(model, (images,), dynamic_shapes=({0: batch},), strict=False)
+            program = torch.export.export(model, (images,), dynamic_shapes=(shapes,), strict=False)
         except Exception as error:  # torch raises many kinds
             raise MMLError(f"export: torch.export cannot trace the network ({_short(error)})") from error
         torch.export.save(program, folder / TORCH)
@@ -113,7 +169,8 @@ def run_onnx(path: Path) -> Run:
 
 def run_torch(path: Path) -> Run:
     """Return a function that runs a file of torch.export."""
-    module = torch.export.load(path).module()
+    # Of images of any size its guards state how the traced ones lay in memory, which outputs do not depend on.
+    module = torch.export.load(path).module(check_guards=False)
 
     def run(images: np.ndarray) -> np.ndarray:
         with torch.no_grad():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.errors import MMLError
-from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns, used_ids
 
@@ -36,20 +35,12 @@ class ExportScheduler(AbstractBaseScheduler):
         """Refuse what no graph can be made of.
 
         Raises:
-            MMLError: a package is missing, members of an ensemble have no common graph, or images have several sizes.
+            MMLError: a package is missing, or members of an ensemble have no common graph.
         """
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             raise MMLError(f'mode export: missing packages: {", ".join(missing)}; run pip install "mml[export]"')
         self._check_ensemble()
-        for network in self.runs.networks:
-            cfg = self.study.run(network.task, network.run).pipeline.content
-            sizes = packed_size(resolve(self.cfg.preprocessing.model_validate(cfg["preprocessing"])))
-            if sizes is None and not cfg.get("patches"):
-                raise MMLError(
-                    f"export.run: the preprocessing of run {network.run} sets no size, and a graph has one size; "
-                    "export a run whose preprocessing ends with resize or center_crop, or with patches"
-                )
 
     def _check_ensemble(self) -> None:
         """Refuse an ensemble whose possible members preprocess images differently, or see windows of them.

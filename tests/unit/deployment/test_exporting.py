@@ -15,11 +15,18 @@ from PIL import Image
 
 from mml_lib.config.prediction_options import TTA
 from mml_lib.deployment.candidate_networks import CandidateNetwork
+from mml_lib.deployment.exporting import graph_files
 from mml_lib.deployment.exporting.export_check import refuse_differences
 from mml_lib.deployment.exporting.export_folder import write_export
 from mml_lib.deployment.exporting.exported_ensemble import ExportedEnsemble
 from mml_lib.deployment.exporting.exported_network import ExportedNetwork
-from mml_lib.deployment.exporting.graph_files import lacking_operator, largest_difference, run_torch, write_graph
+from mml_lib.deployment.exporting.graph_files import (
+    lacking_operator,
+    largest_difference,
+    run_torch,
+    write_graph,
+    write_graph_of_any_size,
+)
 from mml_lib.deployment.exporting.onnx_script import script_text
 from mml_lib.deployment.new_images import NewImage
 from mml_lib.deployment.preparation import Preparation
@@ -92,6 +99,76 @@ def test_graphs_of_masks_give_probabilities_of_pixels_for_batches_of_any_size(tm
     maps = run(images)
     assert maps.shape == (5, 3, 32, 32)
     np.testing.assert_allclose(maps.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["classification", "semantic_segmentation"])
+def test_graphs_take_images_of_several_sizes_where_preprocessing_sets_none(kind: str, tmp_path: Path):
+    project = deployed_project(tmp_path, kind, transforms=(), cuts=[(48, 40), (64, 96)], size=96)
+    differences = export(project, tmp_path / "export")
+    assert max(differences.values()) < 1e-3
+    assert set(differences) == {"networks", "onnx", "torch_export"}
+    size = [read(tmp_path / "export")["input"][key] for key in ("height", "width")]
+    assert size == [None, None]
+    (file,) = project.files(project.stored().ids.tolist()[:1]).values()
+    command = [sys.executable, "run_onnx.py", str(file)]
+    done = subprocess.run(command, cwd=tmp_path / "export", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if kind == "classification":
+        table = load_predictor(**project.options)([file])
+        row = json.loads(done.stdout)
+        for name in project.struct.classes:
+            assert row[name] == pytest.approx(table[f"probability/{name}"][0], abs=1e-3)
+    else:
+        mask = Image.open(tmp_path / "export" / f"{Path(file).stem}-mask.png")
+        assert mask.size == Image.open(file).size
+
+
+class OfOneSize(torch.nn.Module):
+    """A network that takes images of 40×48 only."""
+
+    output, task_type = "probabilities", "classification"
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(40 * 48, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layer(images.float()[..., 0].reshape(-1, 40 * 48)).softmax(1)
+
+
+class Pooled(torch.nn.Module):
+    """A network that takes images of any size."""
+
+    output, task_type = "probabilities", "classification"
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.float().mean((1, 2)).softmax(1)
+
+
+def test_a_network_of_one_size_has_a_graph_where_all_images_have_it(tmp_path: Path):
+    example = np.random.default_rng(0).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
+    files = write_graph_of_any_size(OfOneSize(), example, {(40, 48)}, tmp_path)
+    assert files.size == (40, 48)
+    for run in files.runners.values():
+        assert run(example[:1]).shape == (1, 3)
+    with pytest.raises(MMLError, match=r"several sizes.*resize or center_crop"):
+        write_graph_of_any_size(OfOneSize(), example, {(40, 48), (64, 48)}, tmp_path)
+
+
+def test_a_graph_that_does_not_take_small_images_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    example = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3), dtype=np.uint8)
+    files = write_graph_of_any_size(Pooled(), example, {(6, 5), (7, 300)}, tmp_path)
+    assert (set(files.runners), files.size) == ({"onnx", "torch_export"}, None)
+
+    def refuses(path: Path) -> Any:
+        raise RuntimeError("Expected input at *args[0].shape[1] to be >= 33, but got 6")
+
+    monkeypatch.setattr(graph_files, "run_torch", refuses)
+    files = write_graph_of_any_size(Pooled(), example, {(6, 5), (7, 300)}, tmp_path)
+    assert files.torch is None
+    assert not (tmp_path / "model.pt2").exists()
+    assert files.runners["onnx"](np.zeros((1, 6, 5, 3), np.uint8)).shape == (1, 3)
 
 
 def test_other_predictions_than_the_stored_ones_end_the_export(tmp_path: Path):
