@@ -1,5 +1,6 @@
-"""Words of sentences that several rooms write: numbers with their nouns, and enumerations."""
+"""Words of sentences that several rooms write: numbers with their nouns, enumerations, names in Markdown."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -17,3 +18,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def enumerated(items: Sequence[str]) -> str:
     """Return items as a list in a sentence: `a, b and c`."""
     return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def markdown(text: object) -> str:
+    """Return a name in one line of Markdown, also of Pandoc's, that shows it as it is.
+
+    Web addresses and underscores within words stay, for they mean nothing there.
+    """
+    words = [word if "://" in word else _SPECIAL.sub(r"\\\g<0>", word) for word in str(text).split()]
+    return " ".join(words)
+
+
+_SPECIAL = re.compile(r"[\\`*\[\]<>|@$~^&]|(?<![^\W_])_|_(?![^\W_])|^[#+=-](?=$)|^#+$")

@@ -168,17 +168,17 @@ rule list_resources:
         "../scripts/list_resources.py"
 
 
-rule explain_run:
+rule describe_run:
     """Write the pipeline of a run and its differences to the runs of the study."""
     output:
         explanation=fm.output("run_explanation"),  # INFO/run-{run}.yaml
     log:
-        fm.log("explain_run", "run_explanation"),
+        fm.log("describe_run", "run_explanation"),
     conda:
         "../config/environment.yaml"
     params:
         explanation=inputs.explanation,
     message:
-        "explain run {wildcards.run}"
+        "describe run {wildcards.run}"
     script:
-        "../scripts/explain_run.py"
+        "../scripts/describe_run.py"

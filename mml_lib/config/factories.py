@@ -6,9 +6,11 @@ return type is such a class, and a function of the study's own plugins. Others a
 
 import importlib
 import inspect
+import os
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,26 @@ def is_of_plugin(target: Any) -> bool:
     )
 
 
+@contextmanager
+def same_working_directory(name: str) -> Iterator[None]:
+    """Go back to the working directory, which names all relative paths of a study, after an import.
+
+    Args:
+        name: what is imported, for the message.
+
+    Raises:
+        MMLError: the import has changed it.
+    """
+    folder = os.getcwd()
+    yield
+    if (other := os.getcwd()) != folder:
+        os.chdir(folder)
+        raise MMLError(
+            f"{name} changes the working directory to {other} when it is imported, and the paths of a study are "
+            "relative to it; leave os.chdir out, and name its own files by Path(__file__).parent"
+        )
+
+
 def import_target(path: str) -> Any:
     """Import the object behind a dotted path like ``torch.optim.Adam``.
 
@@ -73,7 +95,8 @@ def import_target(path: str) -> Any:
     except ValueError as error:
         raise MMLError(f"{TARGET} {error}") from error
     try:
-        module = importlib.import_module(module_name)
+        with same_working_directory(f"{TARGET} '{path}'"):
+            module = importlib.import_module(module_name)
     except ImportError as error:
         raise MMLError(f"{TARGET} '{path}' cannot be imported: {error}") from error
     if not hasattr(module, name):

@@ -5,7 +5,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from mml_lib.config.factories import trust_plugin
+from mml_lib.config.factories import same_working_directory, trust_plugin
 from mml_lib.errors import MMLError
 
 
@@ -25,7 +25,8 @@ def import_plugin(plugin: str) -> None:
         # Its folder joins the path, so that `_target_: <stem>.Name` finds what it defines.
         sys.path.insert(0, str(path.parent))
     try:
-        importlib.import_module(name)
+        with same_working_directory(f"plugins: {path or plugin}"):
+            importlib.import_module(name)
     except MMLError:
         raise
     except SyntaxError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mml_lib.config.loading import ROOTS
 from mml_lib.config.plugins import import_plugin
 from mml_lib.errors import MMLError, nearest
-from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.manager import MMLFileManager, projects_below
 
 if TYPE_CHECKING:
     from mml_lib.deployment.predictor import Predictor
@@ -114,7 +114,25 @@ def open_project(
         folder = Path(project).absolute()
     else:
         folder = roots["results"] / (project or ".")
-    if project is not None and not folder.is_dir():
-        projects = [path.name for path in folder.parent.glob("*") if path.is_dir()]
-        raise MMLError(f"there is no project '{folder.name}' in {folder.parent}{nearest(folder.name, projects)}")
+    if project is not None:
+        _check_project(Path(os.path.normpath(folder)))
     return MMLFileManager.for_a_while(roots["data"], folder.parent, folder.name)
+
+
+def _check_project(folder: Path) -> None:
+    """Refuse a folder that is no project.
+
+    Raises:
+        MMLError: the line says where projects are looked for, and which ones there are.
+    """
+    root = folder.absolute().parent
+    if not root.is_dir():
+        raise MMLError(
+            f"there is no results root {root}; start in the study folder, set {ROOTS['results']}, or give results"
+        )
+    if not MMLFileManager.is_project(folder):
+        projects = [name for name in projects_below(root) if MMLFileManager.is_project(root / name)]
+        names = nearest(folder.name, projects)
+        known = names if projects else f"; none is there: set {ROOTS['results']}, or give results"
+        what = "has no files of a study" if folder.is_dir() else "there is no such folder"
+        raise MMLError(f"there is no project '{folder.name}' in {root} ({what}){known}")

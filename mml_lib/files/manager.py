@@ -17,6 +17,9 @@ from mml_lib.machine.locks import STEPS_LOCK
 TUNING = ".tuning-"
 """Prefix of the temporary folder of a tuning."""
 
+RECORD, RUN_STATE = ".studies.json", ".run.json"
+"""Files of a project: the studies that ran in it, and the state of the latest run."""
+
 SHARDS = "shards.txt"
 """File in a folder of packed images: how many shards it was laid together from."""
 
@@ -134,6 +137,12 @@ class MMLFileManager:
         """Return the templates that have all of these tokens, of all roots or of one."""
         templates = cls._templates.values()
         return [item for item in templates if set(tokens) <= set(item.tokens) and root in (None, item.root)]
+
+    @classmethod
+    def is_project(cls, folder: Path) -> bool:
+        """Return True for a folder in which a study ran, or with artefacts of one."""
+        artefacts = {template.path.split("/")[1] for template in cls.templates(root="PROJ_PATH")}
+        return any((folder / name).exists() for name in (RECORD, RUN_STATE, *sorted(artefacts)))
 
     @classmethod
     @contextlib.contextmanager
@@ -296,12 +305,12 @@ class MMLFileManager:
     @property
     def record_path(self) -> Path:
         """The file that lists the studies that ran in the project."""
-        return self.proj_path / ".studies.json"
+        return self.proj_path / RECORD
 
     @property
     def run_state_path(self) -> Path:
         """The file with the state of the latest run, for `python -m mml_lib.watch`."""
-        return self.proj_path / ".run.json"
+        return self.proj_path / RUN_STATE
 
     @property
     def submitted_path(self) -> Path:

@@ -26,6 +26,8 @@ class ModelStorage(Stored):
         created: when, local time.
         co_tasks: other tasks that were learned beside.
         pretrained: the model whose backbone it started from (`project`, `task`, `run`, `fold`), if any.
+        hardware: names of the processor and of the GPU.
+        energy_kwh: that processors and GPUs took during the training; None: not measured.
     """
 
     task: str
@@ -42,5 +44,8 @@ class ModelStorage(Stored):
     created: str = ""
     co_tasks: Sequence[str] = field(default_factory=list)
     pretrained: Mapping[str, Any] | None = None
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    energy_kwh: float | None = None
 
     KIND = "models"
+    LATER = ("hardware", "energy_kwh")

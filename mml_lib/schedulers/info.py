@@ -14,7 +14,7 @@ class InfoScheduler(AbstractBaseScheduler):
     def create_routine(self) -> None:
         if self.study.cfg.run is not None:
             _, run = self.study.project_models.find(self.study.cfg.run)
-            self.add("explain_run", run=run)
+            self.add("describe_run", run=run)
             return
         self.add_tasks()
         for task in self.study.tasks:

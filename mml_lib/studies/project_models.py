@@ -118,9 +118,9 @@ class ProjectModels:
         run_id = self.study.cfg.run
         if run_id is None:
             return []
-        if not any("explain_run" in self.study.scheduler(mode).commands for mode in modes):
+        if not any("describe_run" in self.study.scheduler(mode).commands for mode in modes):
             return [
-                f"  run: mode {', '.join(modes)} has no use for it; snakemake info --config run={run_id} explains a run"
+                f"  run: mode {', '.join(modes)} has no use for it; snakemake info --config run={run_id} describes it"
             ]
         task, run = self.find(run_id)
         return [f"  run {run} of {task} is explained in {self.fm.path('run_explanation', run=run)}"]

@@ -24,6 +24,7 @@ from mml_lib.errors import MMLError
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.training.checkpoints import LatestCheckpoints, WholeCheckpointIO
 from mml_lib.training.guards import FiniteGuard, MemoryGuard
+from mml_lib.training.hardware import EnergyMeter, hardware_of, measured_energy
 from mml_lib.training.module import MMLModule
 from mml_lib.training.watching import Board
 
@@ -52,6 +53,7 @@ def build_trainer(
         torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a GPU an eighth of its time
     callbacks = [
         FiniteGuard(),
+        EnergyMeter(),
         *watching,
         *(_callback(name, callback.spec()) for name, callback in cfg.callbacks.items()),
         MemoryGuard(),
@@ -120,4 +122,6 @@ def storage_of(
         device=str(trainer.strategy.root_device),
         versions={"mml": __version__, "torch": torch.__version__, "timm": timm.__version__},
         created=created,
+        hardware=hardware_of(trainer.strategy.root_device),
+        energy_kwh=measured_energy(trainer),
     )

@@ -45,7 +45,9 @@ def comparable(place: Workplace, fold: int = 0) -> dict[str, object]:
         "weights": weights.read_bytes(),
         "history": history.read_text(),
         "tuning": [file.read_text() for file in place.files("results/tiny/TUNING/*/*.json")],
-        "storage": {key: value for key, value in storage.items() if key not in ("training_time", "created")},
+        "storage": {
+            key: value for key, value in storage.items() if key not in ("training_time", "created", "energy_kwh")
+        },
     }
 
 

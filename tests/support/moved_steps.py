@@ -34,7 +34,7 @@ STORES = "stores"
 KEPT = "files"
 """Param with files that a step stores one after another, so that one that is killed goes on with the rest."""
 
-VOLATILE = {"created", "training_time", "seconds"}
+VOLATILE = {"created", "training_time", "energy_kwh", "seconds"}
 """Keys and columns that say when a step ran and how long."""
 
 MEASURED = ("-times.csv", "run_times_and_memory.html")

@@ -107,7 +107,7 @@ def _timeless(path: Path) -> bytes:
         return path.read_bytes()
     if path.suffix == ".sha256":
         return b""
-    return re.sub(rb'"(created|training_time)": [^\n]+', b"", path.read_bytes())
+    return re.sub(rb'"(created|training_time|energy_kwh)": [^\n]+', b"", path.read_bytes())
 
 
 def leftovers(folder: Path, seconds: float = 20) -> list[str]:

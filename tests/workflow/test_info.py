@@ -67,7 +67,7 @@ def test_what_steps_took_and_what_is_left_is_told(copy: Workplace):
 def test_run_is_explained_without_any_other_step_and_an_unknown_one_is_refused(copy: Workplace):
     (pipeline,) = copy.files("results/tiny/PIPELINES/stripes/*.yaml")
     copy.write(CHANGED)
-    assert copy.planned("info", "--config", f"run={pipeline.stem}") == {"explain_run": 1, "finish_exp": 1}
+    assert copy.planned("info", "--config", f"run={pipeline.stem}") == {"describe_run": 1, "finish_exp": 1}
     assert "run: there is no run '00000000'" in copy.run("-n", "info", "--config", "run=00000000", fails=True)
 
 

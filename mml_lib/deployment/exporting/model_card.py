@@ -9,7 +9,7 @@ from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.models.network import Network
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.wording import counted
+from mml_lib.wording import counted, markdown
 
 CARD = "README.md"
 """Name of the file, which hubs show."""
@@ -43,7 +43,9 @@ def card_text(
         metrics: test metrics of each network.
         options: `license`, `intended_use` and `limits` of the section `export`.
     """
-    title = f"{description['task']}: {TASK_TYPES[description['task_type']].title}, {network.arch_name}"
+    title = (
+        f"{markdown(description['task'])}: {TASK_TYPES[description['task_type']].title}, {markdown(network.arch_name)}"
+    )
     parts = [
         _front_matter(description, options),
         f"# {title}\n",
@@ -84,7 +86,7 @@ def _front_matter(description: Mapping[str, Any], options: Mapping[str, Any]) ->
 
 
 def _limits(description: Mapping[str, Any], header: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-    channels = ", ".join(description["input"]["channels"])
+    channels = ", ".join(map(markdown, description["input"]["channels"]))
     lines = [
         f"- It knows images like those of the training ({_modality(header)}; {channels}), and answers for any other."
     ]
@@ -93,13 +95,15 @@ def _limits(description: Mapping[str, Any], header: Mapping[str, Any], options: 
     if not any(description["calibration"]) and description["output"]["name"] == "probabilities":
         lines.append("- Its probabilities are not calibrated.")
     if description["own_preprocessing"]:
-        lines.append(f"- Its preprocessing is code of the study: {', '.join(description['own_preprocessing'])}.")
+        lines.append(
+            f"- Its preprocessing is code of the study: {', '.join(map(markdown, description['own_preprocessing']))}."
+        )
     text = "\n".join(lines)
     return f"## Limits\n\n{options.get('limits') or TO_WRITE}\n\nFrom the files of the study:\n\n{text}\n"
 
 
 def _modality(header: Mapping[str, Any]) -> str:
-    return ", ".join(header.get("modalities", {}).values()) or "of unknown modality"
+    return ", ".join(map(markdown, header.get("modalities", {}).values())) or "of unknown modality"
 
 
 def _data(header: Mapping[str, Any]) -> str:
@@ -108,7 +112,9 @@ def _data(header: Mapping[str, Any]) -> str:
         f"| {split} | {samples[split]:,} |" for split in ("train", "val", "test", "unlabelled") if samples.get(split)
     ]
     lines = ["| samples | number |", "| --- | --- |", *rows]
-    about = [f"- {key}: {header[key]}" for key in ("license", "reference", "url", "release") if header.get(key)]
+    about = [
+        f"- {key}: {markdown(header[key])}" for key in ("license", "reference", "url", "release") if header.get(key)
+    ]
     folds = header.get("num_folds")
     about += [f"- folds of the training samples: {folds}"] if folds else []
     return "## Data\n\n" + "\n".join(lines) + "\n\n" + "\n".join(about) + "\n"
@@ -125,7 +131,7 @@ def _training(pipeline: Pipeline, network: Network, description: Mapping[str, An
         "seed": content.get("seed"),
         "calibration": ", ".join(sorted({part["method"] for part in description["calibration"] if part})) or "none",
     }
-    lines = [f"- {key}: {value}" for key, value in facts.items() if value is not None]
+    lines = [f"- {key}: {markdown(value)}" for key, value in facts.items() if value is not None]
     return "## Training\n\n" + "\n".join(lines) + "\n\nThe pipeline with all settings is in the project of the study.\n"
 
 
@@ -138,16 +144,18 @@ def _results(metrics: Sequence[NetworkMetrics]) -> str:
         for name, value in of_fold.metrics.items():
             ends = of_fold.intervals.get(name)
             interval = f"{ends[0]:.4f} … {ends[1]:.4f}" if ends and all(end == end for end in ends) else ""
-            lines.append(
-                f"| {of_fold.fold} | {of_fold.split} | {of_fold.samples} | {name} | {value:.4f} | {interval} |"
-            )
+            cells = (of_fold.fold, of_fold.split, of_fold.samples, markdown(name), f"{value:.4f}", interval)
+            lines.append(f"| {' | '.join(map(str, cells))} |")
     several = " The metrics are of single networks; the averaged network was not tested." if len(metrics) > 1 else ""
     return "## Results\n\n" + "\n".join(lines) + f"\n\nMetrics of each network, before calibration.{several}\n"
 
 
 def _licences(header: Mapping[str, Any], network: Network, options: Mapping[str, Any]) -> str:
     pretrained = network.pretrained_cfg.get("license") if network.arch.get("pretrained") else None
-    lines = [f"- data: {header.get('license') or 'unknown'}", f"- weights: {options.get('license') or 'unknown'}"]
+    lines = [
+        f"- data: {markdown(header.get('license') or 'unknown')}",
+        f"- weights: {options.get('license') or 'unknown'}",
+    ]
     lines += [f"- pretrained weights that they started from: {pretrained}"] if pretrained else []
     return "## Licences\n\n" + "\n".join(lines) + "\n"
 

@@ -71,7 +71,8 @@ def cite_network(name: str) -> str:
 
 def cited(text: str) -> list[str]:
     """Return the keys that a text cites, in the order of their first citations."""
-    return list(dict.fromkeys(re.findall(r"@(\w+)", text)))
+    keys = re.findall(r"(?<!\\)@(\w+)", text)
+    return [key for key in dict.fromkeys(keys) if key in entries()]
 
 
 def bibliography(keys: Iterable[str]) -> str:

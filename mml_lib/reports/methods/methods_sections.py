@@ -7,7 +7,7 @@ from typing import Any
 from mml_lib.reports.methods.citations import SAMPLERS, cite, cite_network, cite_target
 from mml_lib.reports.methods.facts import StudyFacts
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.wording import counted, enumerated
+from mml_lib.wording import counted, enumerated, markdown
 
 BREAK = ""
 """Stands between two paragraphs."""
@@ -75,29 +75,29 @@ def data(facts: StudyFacts) -> Iterator[str]:
     for task in facts.tasks:
         kind, samples = TASK_TYPES[task["task_type"]], task["num_samples"]
         modality = task["modalities"].get("image", "")
-        words = f"{kind.title}{f'; {modality}' if modality else ''}"
-        yield f"The task {task['name']} ({words}) has {counted(samples['all'], 'sample')}"
+        words = f"{kind.title}{f'; {markdown(modality)}' if modality else ''}"
+        yield f"The task {markdown(task['name'])} ({words}) has {counted(samples['all'], 'sample')}"
         if kind.name in ("classification", "multilabel_classification") and task["classes"]:
             noun = "classes" if kind.name == "classification" else "labels"
-            yield f"It has {len(task['classes'])} {noun}: {enumerated(list(map(str, task['classes'])))}"
+            yield f"It has {len(task['classes'])} {noun}: {enumerated(list(map(markdown, task['classes'])))}"
         if task["imbalance_ratio"]:
             yield f"The largest class has {task['imbalance_ratio']:.3g} times as many training samples as the smallest"
         sizes = task["sizes"]
         low, high = (f"{sizes[f'{end}_width']} × {sizes[f'{end}_height']}" for end in ("min", "max"))
         yield f"Images measure {low} pixels" if low == high else f"Images measure {low} to {high} pixels"
         if task["reference"]:
-            yield f"Source of the data: {task['reference'].rstrip('.')}"
+            yield f"Source of the data: {markdown(task['reference'].rstrip('.'))}"
         if task["license"]:
-            yield f"Licence of the data: {task['license']}"
+            yield f"Licence of the data: {markdown(task['license'])}"
         if len(task["protocol"]) > 1:
-            yield f"The task was derived in these steps: {'; '.join(task['protocol'])}"
+            yield f"The task was derived in these steps: {'; '.join(map(markdown, task['protocol']))}"
         yield BREAK
 
 
 def divisions(facts: StudyFacts) -> Iterator[str]:
     """Yield sentences on test splits, folds and groups, a paragraph for each task."""
     for task in facts.tasks:
-        name, samples, folds = task["name"], task["num_samples"], task["num_folds"]
+        name, samples, folds = markdown(task["name"]), task["num_samples"], task["num_folds"]
         if not samples.get("train"):
             yield f"No network was trained on {name}, whose samples are without labels or for tests only"
             yield BREAK
@@ -113,7 +113,7 @@ def divisions(facts: StudyFacts) -> Iterator[str]:
             yield f"Each of {folds} folds was held out in turn; the other folds alone trained and chose networks"
         elif folds > 1:
             yield f"They were divided into {folds} folds; a network was validated on one and trained on the others"
-        if number := facts.groups.get(name):
+        if number := facts.groups.get(task["name"]):
             yield f"There are {counted(number, 'group')} (such as patients), each of them in one part only"
         yield BREAK
 
@@ -129,7 +129,7 @@ def preprocessing(facts: StudyFacts) -> Iterator[str]:
         ]
         height, width = section["size"]
         if names:
-            yield f"Images were preprocessed by {enumerated(names)} to {width} × {height} pixels"
+            yield f"Images were preprocessed by {enumerated(list(map(markdown, names)))} to {width} × {height} pixels"
         else:
             yield "Images were used at their own size"
     if words := NORMALIZATIONS.get(facts.shared("normalization") or ""):
@@ -163,7 +163,8 @@ def networks(facts: StudyFacts) -> Iterator[str]:
             yield f"The decoder was {call(decoder)}{cite_target(decoder)} in {library}"
     for source in facts.values("pretraining"):
         if source:
-            yield f"Trainings began with the backbone of a network trained on the task {source.get('task', '')}"
+            task_name = markdown(source.get("task", ""))
+            yield f"Trainings began with the backbone of a network trained on the task {task_name}"
     if facts.shared("frozen"):
         yield "The backbone was frozen"
     if facts.shared("adapters"):
@@ -194,7 +195,7 @@ def training(facts: StudyFacts) -> Iterator[str]:
         keys = [key for key, name in (("zhang2018mixup", "mixup"), ("yun2019cutmix", "cutmix")) if mixing.get(name)]
         yield f"Images of a batch were mixed{cite(*keys)}"
     if facts.shared("class_weights"):
-        yield f"Classes were weighted in the loss ({facts.shared('class_weights')})"
+        yield f"Classes were weighted in the loss ({markdown(facts.shared('class_weights'))})"
     for callback in (facts.shared("callbacks") or {}).values():
         yield f"Further: {call(callback)}{cite_target(callback)}"
     best = facts.shared("store_best")
@@ -219,7 +220,7 @@ def hyperparameters(facts: StudyFacts) -> Iterator[str]:
     for search in facts.searches:
         ranges = [_range(parameter) for parameter in search["space"]]
         sampler = cite(SAMPLERS.get(search["sampler"]), "akiba2019optuna")
-        goals, folds = enumerated(list(map(str, search["objective"]))), enumerated(list(map(str, search["folds"])))
+        goals, folds = enumerated(list(map(markdown, search["objective"]))), enumerated(list(map(str, search["folds"])))
         yield (
             f"Hyper-parameters were chosen among {counted(search['trials'], 'trial')}, proposed by the sampler "
             f"{search['sampler']}{sampler}, by {goals} on the validation split of fold {folds}"
@@ -244,7 +245,7 @@ def hyperparameters(facts: StudyFacts) -> Iterator[str]:
 
 def _range(parameter: Mapping[str, Any]) -> str:
     if parameter["choices"]:
-        choices = [item if isinstance(item, str) else str(item) for item in parameter["choices"]]
+        choices = list(map(markdown, parameter["choices"]))
         return f"`{parameter['key']}` among {enumerated(choices)}"
     scale = " on a logarithmic scale" if parameter["log"] else ""
     return f"`{parameter['key']}` from {short(parameter['low'])} to {short(parameter['high'])}{scale}"
@@ -301,5 +302,10 @@ def software(facts: StudyFacts) -> Iterator[str]:
     yield f"Snakemake{cite('molder2021snakemake')} ran the steps of the study, Lightning{lightning} the trainings"
     if devices := list(dict.fromkeys(model["device"] for model in facts.models)):
         seconds = [model["training_time"] for model in facts.models]
-        yield f"Trainings ran on {enumerated(devices)}; the median training took {duration(median(seconds))}"
+        parts = [markdown(name) for model in facts.models for name in model.get("hardware", {}).values()]
+        machines = f" ({'; '.join(dict.fromkeys(parts))})" if parts else ""
+        yield f"Trainings ran on {enumerated(devices)}{machines}; the median training took {duration(median(seconds))}"
         yield f"The {counted(len(seconds), 'network')} of this text took {duration(sum(seconds))} together"
+        energy = [model["energy_kwh"] for model in facts.models if model.get("energy_kwh") is not None]
+        if len(energy) == len(seconds):
+            yield f"Counters of processors and GPUs measured {sum(energy):.3g} kWh while they were trained"

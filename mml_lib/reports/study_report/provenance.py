@@ -45,14 +45,29 @@ def provenance(
         "networks": str(len(models) or ""),
         "time of all trainings": duration(sum(seconds)) if seconds else "",
         "devices of trainings": enumerated(_different(str(model["device"]) for model in models)),
+        "processors of trainings": enumerated(_different(_hardware(model, "processor") for model in models)),
+        "GPUs of trainings": enumerated(_different(_hardware(model, "gpu") for model in models)),
         "largest memory of a step": f"{times['mb_max'].max() / 1000:.2f} GB" if times["mb_max"].notna().any() else "",
         "versions of trainings": enumerated(_different(_versions(model) for model in models)),
         "versions of this report": f"mml {__version__}, Python {platform.python_version()}",
         "system of this report": f"{platform.system()} {platform.machine()}",
         **{f"commit of {name}": commit for name, commit in commits.items()},
-        "energy": "not measured",
+        "energy": energy_of(models),
     }
     return [(name, value) for name, value in entries.items() if value]
+
+
+def energy_of(models: Sequence[Mapping[str, Any]]) -> str:
+    """Return the energy of trainings in words: an upper bound, as counters count all that runs beside a training."""
+    measured = [model["energy_kwh"] for model in models if model.get("energy_kwh") is not None]
+    if not measured:
+        return "not measured"
+    some = "" if len(measured) == len(models) else f" ({len(measured)} of {len(models)} trainings were measured)"
+    return f"at most {sum(measured):.3g} kWh by the counters of processors and GPUs{some}"
+
+
+def _hardware(model: Mapping[str, Any], part: str) -> str:
+    return str(model.get("hardware", {}).get(part, ""))
 
 
 def _versions(model: Mapping[str, Any]) -> str:

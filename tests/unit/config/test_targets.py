@@ -110,6 +110,20 @@ def test_functions_of_plugins_and_of_what_lies_beside_are_called(
     assert isinstance(instantiate({"_target_": f"{name}.make"}, nn.Module), nn.Flatten)
 
 
+def test_code_that_changes_the_working_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "other").mkdir()
+    for name in ("wandering_plugin", "wandering_part"):
+        (tmp_path / f"{name}.py").write_text("import os\n\nos.chdir('other')\n\n\ndef made():\n    pass\n")
+    with pytest.raises(MMLError, match=r"plugins: .*wandering_plugin\.py.*/other.*leave os\.chdir out"):
+        import_plugin("wandering_plugin.py")
+    assert Path.cwd() == tmp_path
+    with pytest.raises(MMLError, match=r"wandering_part\.made.*leave os\.chdir out"):
+        import_target("wandering_part.made")
+    assert Path.cwd() == tmp_path
+
+
 def test_a_plugin_named_like_a_module_in_use_is_refused(tmp_path: Path):
     (tmp_path / "json.py").write_text("")
     with pytest.raises(MMLError, match=r"json\.py.*use, json; rename it"):

@@ -154,3 +154,23 @@ def test_networks_are_cited_by_their_family(name: str, key: str | None):
 def test_checklists_name_sections_of_the_text():
     for item in (*CLAIM, *TRIPOD):
         assert item.answered in (*SECTIONS, AUTHORS, "RESULTS"), item
+
+
+def test_names_in_the_text_are_shown_as_they_are():
+    from markdown_it import MarkdownIt
+
+    names = ["*bold*", "_a_", "[x](http:y)", "<b>", "a|b", "@key", "50 % & more"]
+    hostile = {"classes": names, "license": "`code` #1", "protocol": ["created", "**left out**"]}
+    page = MarkdownIt("commonmark").render(methods_text(replace(FACTS, tasks=[TASK | hostile])))
+    assert "*bold*, _a_, [x](http:y), &lt;b&gt;, a|b, @key and 50 % &amp; more" in page
+    assert "`code` #1" in page
+    assert "**left out**" in page
+
+
+def test_hardware_and_energy_are_stated_where_files_have_them():
+    assert "kWh" not in prose(FACTS)
+    model = MODEL | {"hardware": {"processor": "ACME 9000", "gpu": "H200"}, "energy_kwh": 0.5}
+    text = prose(replace(FACTS, models=[model] * 4))
+    assert "cuda (ACME 9000; H200)" in text
+    assert "2 kWh" in text
+    assert "kWh" not in prose(replace(FACTS, models=[model, MODEL]))

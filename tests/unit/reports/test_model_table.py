@@ -232,7 +232,7 @@ def test_terminal_is_shown_the_nearest_runs_only(tmp_path: Path):
 def test_naming_a_run_plans_its_explanation_and_nothing_else(project: Project):
     run = project.runs[0.1]
     study = small_study(project.root.parent, mode="info", run=run)
-    assert study.scheduler("info").commands == ["explain_run"]
+    assert study.scheduler("info").commands == ["describe_run"]
     assert study.scheduler("info").params == [{"run": run}]
     assert f"run {run} of shapes is explained in {project.root}/demo/INFO/run-{run}.yaml" in study.overview()
 

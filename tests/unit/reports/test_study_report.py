@@ -32,6 +32,7 @@ from mml_lib.reports.study_report.weak_spots import (
     weak_groups,
 )
 from tests.support.described_tasks import task_of
+from tests.support.messages import mentions
 
 CLASSES = ["cat", "dog"]
 
@@ -253,7 +254,16 @@ def test_provenance_states_what_files_state(tmp_path: Path):
     assert entries["time of all trainings"] == "2 minutes"
     assert entries["largest memory of a step"] == "1.50 GB"
     assert "commit of the study" not in entries
+    assert entries["energy"] == "not measured"
     assert commit_of(tmp_path) == ""
+
+
+def test_provenance_states_hardware_and_measured_energy():
+    model = {"training_time": 60.0, "device": "cuda", "hardware": {"processor": "ACME 9000", "gpu": "H200"}}
+    times = pd.DataFrame({"rule": [], "mb_max": []})
+    entries = dict(provenance([model | {"energy_kwh": 0.25}, model | {"energy_kwh": None}], times, {}))
+    assert (entries["processors of trainings"], entries["GPUs of trainings"]) == ("ACME 9000", "H200")
+    assert mentions(entries["energy"], "0.25 kWh", "1 of 2")
 
 
 def test_small_groups_are_no_weak_groups():

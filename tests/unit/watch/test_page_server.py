@@ -14,6 +14,7 @@ from mml_lib.files.manager import MMLFileManager
 from mml_lib.watch.__main__ import main
 from mml_lib.watch.page_server import PARTS, PageServer, open_server
 from mml_lib.watch.project_view import ProjectView
+from tests.support.messages import mentions
 from tests.support.watched_projects import LOG, watched_project
 
 
@@ -86,3 +87,18 @@ def test_port_in_use_is_one_line(server: PageServer):
 def test_unknown_project_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert main(["no_such", "--results", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: there is no project 'no_such'")
+
+
+@pytest.mark.parametrize("place", ["../etc", "./"])
+def test_a_folder_that_is_no_project_is_not_shown(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    watched_project(tmp_path)
+    (tmp_path / "results/etc").mkdir()
+    (tmp_path / "results/etc/passwd").touch()
+    (tmp_path / "results/other").mkdir()
+    monkeypatch.chdir(tmp_path / "results/other")
+    assert main([place]) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert mentions(message, "there is no project", "watched")
