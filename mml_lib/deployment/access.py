@@ -130,9 +130,11 @@ def _check_project(folder: Path) -> None:
         raise MMLError(
             f"there is no results root {root}; start in the study folder, set {ROOTS['results']}, or give results"
         )
-    if not MMLFileManager.is_project(folder):
-        projects = [name for name in projects_below(root) if MMLFileManager.is_project(root / name)]
-        names = nearest(folder.name, projects)
-        known = names if projects else f"; none is there: set {ROOTS['results']}, or give results"
-        what = "has no files of a study" if folder.is_dir() else "there is no such folder"
-        raise MMLError(f"there is no project '{folder.name}' in {root} ({what}){known}")
+    if MMLFileManager.is_project(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    projects = [name for name in projects_below(root) if MMLFileManager.is_project(root / name)]
+    names = nearest(folder.name, projects)
+    remedy = names if projects else f"; none is there: set {ROOTS['results']}, or give results"
+    if folder.is_dir():
+        raise MMLError(f"there is no project in {folder}, which has no files of a study{remedy}")
+    raise MMLError(f"there is no project '{folder.name}' in {root}{remedy}")

@@ -88,15 +88,15 @@ def test_models_have_a_row_each_with_the_keys_in_which_their_runs_differ(project
 
 
 def test_lists_and_keys_that_some_pipelines_lack_are_columns_too(tmp_path: Path):
-    callbacks = {"mean": {"_target_": "lightning.pytorch.callbacks.Timer", "betas": [0.1, 0.2]}}
+    callbacks = {"mean": {"_target_": "lightning.pytorch.callbacks.Timer", "duration": [0.1, 0.2]}}
     made = small_project(
         tmp_path,
         sweep={},
         variants={"plain": {"optimizer.lr": 0.1}, "mean": {"callbacks": callbacks, "optimizer.lr": 0.2}},
     )
     models = load_project_models(made.root / "demo").set_index("run")
-    assert models.loc[made.runs[0.2], "callbacks.mean.betas"].tolist() == ["[0.1,0.2]"] * 2
-    assert models.loc[made.runs[0.1], "callbacks.mean.betas"].isna().all()
+    assert models.loc[made.runs[0.2], "callbacks.mean.duration"].tolist() == ["[0.1,0.2]"] * 2
+    assert models.loc[made.runs[0.1], "callbacks.mean.duration"].isna().all()
 
 
 def test_filters_take_a_value_or_several(project: Project):

@@ -101,4 +101,4 @@ def test_a_folder_that_is_no_project_is_not_shown(
     assert main([place]) == 1
     message = capsys.readouterr().err
     assert message.count("\n") == 1
-    assert mentions(message, "there is no project", "watched")
+    assert mentions(message, "there is no project in", "no files of a study", "watched")
