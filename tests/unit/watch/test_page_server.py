@@ -96,7 +96,7 @@ def test_a_folder_that_is_no_project_is_not_shown(
     watched_project(tmp_path)
     (tmp_path / "results/etc").mkdir()
     (tmp_path / "results/etc/passwd").touch()
-    (tmp_path / "results/other").mkdir()
+    (tmp_path / "results/other/mine").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "results/other")
     assert main([place]) == 1
     message = capsys.readouterr().err
