@@ -92,7 +92,9 @@ class Augmentation(nn.Module):
 
 
 def _seed(seed: int) -> None:
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)  # torch.manual_seed would format a stack for each kind of device without one
     np.random.seed(seed)
     random.seed(seed)
 

@@ -29,10 +29,12 @@ from mml_lib.engine.patches import (
     read_flags_directly,
     remember_signatures,
     reuse_wildcards,
+    run_scripts_directly,
     select_in_order,
     start_warm_first,
 )
 from mml_lib.engine.step_order import StepOrder
+from mml_lib.engine.warm_scripts import run_script
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
@@ -110,6 +112,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
         start_warm_first()
+        run_scripts_directly(run_script)
     # Steps use this very library, also in an environment that Snakemake deploys for them.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study

@@ -9,6 +9,7 @@ Most of a client's time is the start of Python, so it imports little.
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import signal
@@ -25,6 +26,10 @@ SCRIPTS = "MML_WARM_SCRIPTS"
 """Environment variable with the paths of the planned scripts, whose modules the process imports when it is idle."""
 
 PROCESS = "mml_lib.steps.warm_process"
+RELAY = "mml_lib.machine.signal_relay"
+
+RELAYED = "relayed"
+"""File in the folder of the process while the signals of Snakemake's process group reach forks without a client."""
 
 PATIENCE = 120
 """Seconds to wait for the process to have imported all."""
@@ -56,9 +61,13 @@ def launch_warm_process(scripts: Iterable[str]) -> None:
     Args:
         scripts: paths of the planned scripts.
     """
+    import subprocess
+
     if FOLDER in os.environ:
         os.environ[SCRIPTS] = os.pathsep.join(scripts)
         _launch(os.environ[FOLDER])
+        none = subprocess.DEVNULL
+        subprocess.Popen([sys.executable, "-m", RELAY, os.environ[FOLDER]], stdin=none, stdout=none, stderr=none)
 
 
 def start_warm(wait: bool = True) -> None:
@@ -72,14 +81,8 @@ def start_warm(wait: bool = True) -> None:
         return
     try:
         if wait:
-            _wait(folder, _launch(folder))
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(os.path.join(folder, "socket"))
-        request = {"code": code_key(), "argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
-        connection.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [0, 1, 2]))])
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answers = connection.makefile("r", encoding="utf-8")
-        pid = json.loads(answers.readline())["pid"]
+            wait_until_it_listens(folder, _launch(folder))
+        pid, answers = _fork(folder, sys.argv, dict(os.environ))
     except (OSError, ValueError, KeyError):
         return
 
@@ -92,12 +95,65 @@ def start_warm(wait: bool = True) -> None:
     _end_as(answers.readline(), pid)
 
 
+def run_in_fork(script: str, environment: dict[str, str], wait: bool) -> dict[str, float] | None:
+    """Run a script in a fork of the warm process, without a client, and wait until it ends.
+
+    Args:
+        script: path of the script.
+        environment: of the fork.
+        wait: start the process if there is none, and wait until it has imported all.
+
+    Returns:
+        `status`, negative for a signal, and the used `seconds` of processors and `kib` of memory; None if the script
+        has not run: there is no such process, it has another library, or signals would not reach the fork.
+    """
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return None
+    try:
+        if wait:
+            wait_until_it_listens(folder, _launch(folder))
+        if not os.path.exists(os.path.join(folder, RELAYED)):
+            return None
+        pid, answers = _fork(folder, [script], environment, direct=True)
+    except (OSError, ValueError, KeyError):
+        return None
+    ended: dict[str, float] = _ended(answers.readline(), pid)
+    return ended
+
+
+def connect(folder: str, request: dict[str, object], streams: Iterable[int] = ()) -> socket.socket:
+    """Send a request to the warm process in a folder, and return the connection."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.path.join(folder, "socket"))
+    handed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", streams))] if streams else []
+    connection.sendmsg([b"."], handed)
+    connection.sendall(json.dumps(request).encode() + b"\n")
+    return connection
+
+
+def _fork(
+    folder: str, argv: list[str], environment: dict[str, str], direct: bool = False
+) -> tuple[int, io.TextIOWrapper]:
+    """Return the PID of a new fork of the warm process, and what the process answers."""
+    request = {"code": code_key(), "argv": argv, "cwd": os.getcwd(), "environment": environment, "direct": direct}
+    answers = connect(folder, request, (0, 1, 2)).makefile("r", encoding="utf-8")
+    return json.loads(answers.readline())["pid"], answers
+
+
+def _ended(answer: str, pid: int) -> dict[str, float]:
+    """Return how a fork ended. If the warm process was killed, the fork is killed, too."""
+    if answer:
+        ended: dict[str, float] = json.loads(answer)
+        return ended
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return {"status": -signal.SIGKILL}
+
+
 def _end_as(answer: str, pid: int) -> None:
     """End this process with the exit status of a fork, or by the signal that ended it."""
-    if not answer:  # the warm process was killed
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    status = json.loads(answer)["status"] if answer else -signal.SIGKILL
+    status = int(_ended(answer, pid)["status"])
     if status < 0:
         signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
         os.kill(os.getpid(), -status)
@@ -130,7 +186,7 @@ def _launch(folder: str) -> int:
         return process.pid
 
 
-def _wait(folder: str, pid: int) -> None:
+def wait_until_it_listens(folder: str, pid: int) -> None:
     """Wait until the warm process listens, has ended, or has had its time."""
     deadline = time.monotonic() + PATIENCE
     while not os.path.exists(os.path.join(folder, "socket")) and _runs(pid) and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,14 @@ def thread_pools() -> "ThreadpoolController":
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def remember_entry_points() -> None:
+    """Let Lightning look through the installed packages for callbacks once, not for each of its trainers."""
+    if registry := sys.modules.get("lightning.fabric.utilities.registry"):
+        remembered = functools.cache(entry_points)
+        remembered(group="lightning.pytorch.callbacks_factory")
+        vars(registry)["entry_points"] = remembered
 
 
 def forget_exit_functions() -> None:

@@ -27,8 +27,8 @@ from typing import Any
 
 from mml_lib.machine.locks import supervisor_lives
 from mml_lib.machine.slurm import own_job
-from mml_lib.machine.warm_start import FOLDER, SCRIPTS, SIGNALS, code_key
-from mml_lib.steps.warm_imports import IMPORTED, forget_exit_functions, modules_of, thread_pools
+from mml_lib.machine.warm_start import FOLDER, RELAYED, SCRIPTS, SIGNALS, code_key
+from mml_lib.steps.warm_imports import IMPORTED, forget_exit_functions, modules_of, remember_entry_points, thread_pools
 
 
 class WarmProcess:
@@ -45,6 +45,9 @@ class WarmProcess:
         self.modules = iter(modules)
         self.has_imported_all = False
         self.clients: dict[socket.socket, int] = {}
+        self.direct: set[socket.socket] = set()
+        self.relay: socket.socket | None = None
+        self.relayed = folder / RELAYED
         self.ignored = {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}
         if own_job():  # SLURM signals all processes of a job, and steps decide what they do then
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -73,12 +76,34 @@ class WarmProcess:
                         return request
                 elif key.fileobj is self.ended:
                     self.ended.recv(4096)
+                elif key.fileobj is self.relay:
+                    self._hand_signals_on()
                 elif isinstance(client := key.fileobj, socket.socket) and is_gone(client):  # it was killed
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(self.clients[client], signal.SIGKILL)
+                    if client not in self.direct:  # the forks of a killed Snakemake end by themselves
+                        self._signal(client, signal.SIGKILL)
                     self.selector.unregister(client)
             self._reap()
         return None
+
+    def _signal(self, client: socket.socket, number: int) -> None:
+        """Send a signal to the fork of a client."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.clients[client], number)
+
+    def _hand_signals_on(self) -> None:
+        """Send the signals that the relay has got to the forks that have no client to hand them on."""
+        relay, numbers = self.relay, b""
+        if relay is not None:
+            with contextlib.suppress(OSError):
+                numbers = relay.recv(64)
+        for number in numbers:
+            for client in self.direct:
+                self._signal(client, number)
+        if not numbers and relay is not None:
+            self.relayed.unlink(missing_ok=True)
+            self.selector.unregister(relay)
+            relay.close()
+            self.relay = None
 
     def _import_one(self) -> None:
         """Import one further module. Its own step reports an error, such as a missing package."""
@@ -99,6 +124,11 @@ class WarmProcess:
         except (OSError, ValueError):
             connection.close()
             return None
+        if "relay" in request:
+            self.relay = connection
+            self.selector.register(connection, selectors.EVENT_READ)
+            self.relayed.touch()
+            return None
         if request["code"] != self.code:
             connection.close()
             pid = None
@@ -110,6 +140,8 @@ class WarmProcess:
             os.close(stream)
         if pid is not None:
             self.clients[connection] = pid
+            if request.get("direct"):
+                self.direct.add(connection)
             self.selector.register(connection, selectors.EVENT_READ)
             _tell(connection, pid=pid)
         return None
@@ -117,13 +149,15 @@ class WarmProcess:
     def _reap(self) -> None:
         """Tell clients whose fork has ended."""
         for connection, pid in list(self.clients.items()):
-            ended, status = os.waitpid(pid, os.WNOHANG)
+            ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:
-                _tell(connection, status=os.waitstatus_to_exitcode(status))
+                seconds = usage.ru_utime + usage.ru_stime
+                _tell(connection, status=os.waitstatus_to_exitcode(status), seconds=seconds, kib=usage.ru_maxrss)
                 with contextlib.suppress(KeyError):
                     self.selector.unregister(connection)
                 connection.close()
                 del self.clients[connection]
+                self.direct.discard(connection)
 
     def leave(self) -> None:
         """Close the streams that a fork does not need."""
@@ -133,8 +167,9 @@ class WarmProcess:
                 signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
-        for stream in (self.listener, self.ended, self.ending, *self.clients):
-            stream.close()
+        for stream in (self.listener, self.ended, self.ending, self.relay, *self.clients):
+            if stream is not None:
+                stream.close()
 
 
 def is_gone(connection: socket.socket) -> bool:
@@ -145,7 +180,7 @@ def is_gone(connection: socket.socket) -> bool:
         return True
 
 
-def _tell(connection: socket.socket, **answer: int) -> None:
+def _tell(connection: socket.socket, **answer: float) -> None:
     with contextlib.suppress(OSError):
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
@@ -172,6 +207,7 @@ def _become(request: dict[str, Any]) -> None:
 def settle_imports() -> None:
     """Prepare what was imported for forks: each page of it that they write to is copied."""
     forget_exit_functions()
+    remember_entry_points()
     thread_pools.cache_clear()
     thread_pools()
     gc.collect()

@@ -24,8 +24,8 @@ def main(folder: str) -> None:
         module, *arguments = arguments[1:]
         arguments = [*_script_of(module, common), *arguments]
     is_common = _is_common(common)
-    if sys.argv[1:3] == ["-m", common["process"]] and is_common:
-        return  # steps are forks of the session's warm process, and need no other
+    if sys.argv[1] == "-m" and sys.argv[2] in common["processes"] and is_common:
+        return  # steps are forks of the session's warm process, and need no other, nor its relay
     if not arguments[0].endswith(".py") or not is_common:
         os.execv(common["python"], [common["python"], *sys.argv[1:]])
     request = {"code": common["code"], "argv": arguments, "cwd": os.getcwd(), "environment": dict(os.environ)}

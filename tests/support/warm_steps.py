@@ -23,7 +23,7 @@ import psutil
 from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.engine.preflight.launch import CHECK
 from mml_lib.machine.locks import SUPERVISOR, _start_of
-from mml_lib.machine.warm_start import PROCESS, code_key
+from mml_lib.machine.warm_start import PROCESS, RELAY, code_key
 from mml_lib.machine.warm_start import READ_WHEN_IMPORTED as READ_BY_LIBRARIES
 from mml_lib.steps import warm_process
 from tests.support.places import REPOSITORY
@@ -104,7 +104,7 @@ def main(folder: Path) -> None:
         "warm_jobs": WARM_JOBS,
         "modules": {CHECK: str(LIBRARY / CHECK.replace(".", "/") / "__main__.py")},
         "code": code_key(),
-        "process": PROCESS,
+        "processes": [PROCESS, RELAY],
     }
     (folder / "common.json").write_text(json.dumps(common))
     warm_process.IMPORTED += (*_imported_by_scripts(), *IMPORTED_LATE)

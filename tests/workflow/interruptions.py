@@ -21,10 +21,11 @@ from typing import Any
 
 import psutil
 
+from mml_lib.machine.warm_start import RELAY
 from tests.support.workplaces import TINY, Workplace
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TARGETS = ("snakemake", "step", "fork", "warm process", "all")
+TARGETS = ("snakemake", "relay", "fork", "warm process", "all")
 FULL_DISK = 0.1
 """Share of interruptions by which a process finds no more space for its files, instead of a signal."""
 
@@ -214,7 +215,7 @@ class Interruptions:
 
 
 def _processes(running: subprocess.Popen, kind: str) -> list[psutil.Process]:
-    """Return the processes of a Snakemake that are steps, forks of the warm process, or that process."""
+    """Return the processes of a Snakemake that are forks of the warm process, that process, or its relay of signals."""
     processes = psutil.Process(running.pid).children(recursive=True)
     warm = [process for process in processes if _has(process, "mml_lib.steps.warm_process")]
     forks = [process for process in warm if process.ppid() in {parent.pid for parent in warm}]
@@ -222,7 +223,7 @@ def _processes(running: subprocess.Popen, kind: str) -> list[psutil.Process]:
         return forks
     if kind == "warm process":
         return [process for process in warm if process not in forks]
-    return [process for process in processes if _has(process, ".snakemake/scripts")] if kind == "step" else []
+    return [process for process in processes if _has(process, RELAY)] if kind == "relay" else []
 
 
 def _has(process: psutil.Process, word: str) -> bool:

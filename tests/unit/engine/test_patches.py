@@ -241,6 +241,43 @@ def test_steps_still_import_snakemake_before_their_first_line(monkeypatch: pytes
     assert "start_warm" not in " ".join(preamble(foreign))
 
 
+STEP = "step = open_step(snakemake)"
+
+
+def executed(run: list[str], source: str = STEP, **options: Any) -> None:
+    """Execute a script whose shell notes itself."""
+    plain = {"conda_env": None, "container_img": None, "env_modules": None, "shadow_dir": None, "resources": {}}
+    script = SimpleNamespace(source=source, _execute_cmd=lambda *_, **__: run.append("shell"), **plain | options)
+    PythonScript.execute_script(script, "step.py")
+
+
+def test_snakemake_still_starts_a_shell_for_each_script(monkeypatch: pytest.MonkeyPatch):
+    run: list[str] = []
+    executed(run)
+    assert run == ["shell"]
+    monkeypatch.setattr(PythonScript, "execute_script", PythonScript.execute_script)
+    statuses: list[int | None] = [0, None, 3, -9]
+    patches.run_scripts_directly(lambda script, path: run.append(path) or statuses.pop(0))
+    executed(run)
+    executed(run)
+    assert run[1:] == ["step.py", "step.py", "shell"]
+    for status in (3, 137):
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            executed(run)
+        assert failed.value.returncode == status
+
+
+@pytest.mark.parametrize(
+    "options", [{"source": "print(1)"}, {"shadow_dir": "aside"}, {"resources": {"shell_exec": "zsh"}}], ids=str
+)
+def test_scripts_that_need_their_own_shell_get_one(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    run: list[str] = []
+    monkeypatch.setattr(PythonScript, "execute_script", PythonScript.execute_script)
+    patches.run_scripts_directly(lambda script, path: run.append(path))
+    executed(run, **options)
+    assert run == ["shell"]
+
+
 def marks(number: str | None) -> list[Any]:
     """Return the job numbers that Snakemake notes when a job with one output starts."""
     noted: list[Any] = []

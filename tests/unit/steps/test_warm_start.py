@@ -1,5 +1,6 @@
 """Warm start: a step in a fork is the step that it would be without."""
 
+import json
 import os
 import shutil
 import signal
@@ -258,3 +259,51 @@ def test_step_killed_with_an_answer_unread_is_gone():
     warm.sendall(b"answer")
     step.close()
     assert is_gone(warm)
+
+
+DIRECT = """
+import json, os, signal, sys, threading, time
+import psutil
+from mml_lib.machine.locks import name_supervisor
+from mml_lib.machine.warm_start import FOLDER, RELAY, RELAYED, launch_warm_process, offer_warm_start, run_in_fork
+
+name_supervisor(); offer_warm_start(); launch_warm_process([])
+relayed = os.path.join(os.environ[FOLDER], RELAYED)
+while not os.path.exists(relayed):
+    time.sleep(0.05)
+
+def run(text):
+    open("step.py", "w").write(text)
+    return run_in_fork("step.py", {**os.environ, "OWN": "value"}, wait=True)
+
+ended = [run("import os, sys; print('torch' in sys.modules, os.environ['OWN']); sys.exit(3)")]
+ended.append(run("import os; os.kill(os.getpid(), 9)"))
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Timer(3, os.killpg, (0, signal.SIGTERM)).start()
+ended.append(run("import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); time.sleep(90)"))
+relay, = (child for child in psutil.Process().children() if RELAY in child.cmdline())
+relay.kill()
+while os.path.exists(relayed):
+    time.sleep(0.05)
+ended.append(run("print('not run')"))
+print(json.dumps(ended))
+"""
+
+
+def test_snakemake_gets_forks_without_clients_and_its_group_signals_them(tmp_path: Path):
+    variables = {key: value for key, value in os.environ.items() if key not in (SUPERVISOR, FOLDER)}
+    boss = subprocess.run(
+        [sys.executable, "-c", DIRECT],
+        cwd=tmp_path,
+        env=variables | {"PYTHONPATH": str(LIBRARY)},
+        text=True,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        check=True,
+    )
+    first, last = boss.stdout.splitlines()
+    assert first == "True value"
+    *ended, without_relay = json.loads(last)
+    assert [end["status"] for end in ended] == [3, -9, 7]
+    assert all(end["kib"] > 0 and end["seconds"] > 0 for end in ended)
+    assert without_relay is None
