@@ -21,7 +21,7 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.machine import slurm
 from mml_lib.machine.terminal import say
-from mml_lib.machine.warm_start import launch_warm_process
+from mml_lib.machine.warm_start import launch_relay, launch_warm_process
 from mml_lib.studies.resources.consumption import as_lines, consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import steps_of
@@ -92,6 +92,7 @@ def launch_for(jobs: Sequence["Job"]) -> None:
     own = sorted(script for script in scripts if script.exists())
     if any("warm=True" in script.read_text(encoding="utf-8") for script in own):
         launch_warm_process(map(str, own))
+        launch_relay()
 
 
 def forecast_dry_run(study: Study, workflow: "Workflow") -> None:

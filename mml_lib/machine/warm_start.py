@@ -61,11 +61,16 @@ def launch_warm_process(scripts: Iterable[str]) -> None:
     Args:
         scripts: paths of the planned scripts.
     """
-    import subprocess
-
     if FOLDER in os.environ:
         os.environ[SCRIPTS] = os.pathsep.join(scripts)
         _launch(os.environ[FOLDER])
+
+
+def launch_relay() -> None:
+    """Start the relay of signals to forks that this process asks for, once the warm process is launched."""
+    import subprocess
+
+    if FOLDER in os.environ:
         none = subprocess.DEVNULL
         subprocess.Popen([sys.executable, "-m", RELAY, os.environ[FOLDER]], stdin=none, stdout=none, stderr=none)
 

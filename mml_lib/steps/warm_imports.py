@@ -35,7 +35,10 @@ IMPORTED = (
 
 IMPORTED_LATE = {
     "mml_lib.search.trial_tables": ("optuna", "optuna.importance", "optuna.storages"),
-    "mml_lib.reports": ("matplotlib.pyplot", "matplotlib.backends.backend_svg", "seaborn"),
+    "mml_lib.reports": (
+        *("matplotlib.pyplot", "matplotlib.backends.backend_svg", "seaborn"),
+        *("pandas.core.methods.to_dict", "pandas.io.formats.style"),
+    ),
     "mml_lib.tasks": (
         *("PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
         "PIL.PngImagePlugin",

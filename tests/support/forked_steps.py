@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mml_lib.machine.locks import name_supervisor
-from mml_lib.machine.warm_start import FOLDER, RELAYED, launch_warm_process, offer_warm_start, run_in_fork
+from mml_lib.machine.warm_start import FOLDER, RELAYED, launch_relay, launch_warm_process, offer_warm_start, run_in_fork
 from mml_lib.steps.mock_snakemake import SNAKEFILE, parsed_workflow, step_of
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def main(study: str, *artefacts: str) -> None:
         name_supervisor()
         offer_warm_start()
         launch_warm_process(map(str, SCRIPTS))
+        launch_relay()
         while not Path(os.environ[FOLDER], RELAYED).exists() or run(WAIT):
             time.sleep(0.2)
         scheduler = planned.scheduler(planned.cfg.mode.id)

@@ -265,9 +265,10 @@ DIRECT = """
 import json, os, signal, sys, threading, time
 import psutil
 from mml_lib.machine.locks import name_supervisor
-from mml_lib.machine.warm_start import FOLDER, RELAY, RELAYED, launch_warm_process, offer_warm_start, run_in_fork
+from mml_lib.machine.warm_start import FOLDER, RELAY, RELAYED, launch_relay, launch_warm_process
+from mml_lib.machine.warm_start import offer_warm_start, run_in_fork
 
-name_supervisor(); offer_warm_start(); launch_warm_process([])
+name_supervisor(); offer_warm_start(); launch_warm_process([]); launch_relay()
 relayed = os.path.join(os.environ[FOLDER], RELAYED)
 while not os.path.exists(relayed):
     time.sleep(0.05)
