@@ -29,6 +29,9 @@ TARGETS = ("snakemake", "relay", "fork", "warm process", "all")
 FULL_DISK = 0.1
 """Share of interruptions by which a process finds no more space for its files, instead of a signal."""
 
+PATIENCE = 3600
+"""Seconds that a study may take to end, also on a loaded machine."""
+
 STUDY = TINY | {
     "mode": {
         "preset": "post",
@@ -167,7 +170,7 @@ class Interruptions:
             if self._interrupted_start(target):
                 return
         running = self._start(target)
-        said, _ = running.communicate(timeout=600)
+        said, _ = running.communicate(timeout=PATIENCE)
         assert running.returncode == 0, said
 
     def _start(self, target: str) -> subprocess.Popen:
@@ -187,7 +190,7 @@ class Interruptions:
             said, _ = running.communicate(timeout=self.rng.uniform(0.5, self.longest))
         except subprocess.TimeoutExpired:
             self._interrupt(running)
-            running.communicate(timeout=600)
+            running.communicate(timeout=PATIENCE)
             return False
         assert running.returncode == 0, said
         return True
