@@ -31,6 +31,7 @@ from mml_lib.engine.patches import (
     reuse_wildcards,
     run_scripts_directly,
     select_in_order,
+    share_guards,
     start_warm_first,
 )
 from mml_lib.engine.step_order import StepOrder
@@ -100,6 +101,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     check_scripts_once()
     read_flags_directly()
     reuse_wildcards()
+    share_guards()
     one_by_one = partial(is_of_network, study.rule_names) if workflow.remote_exec else None
     select_in_order(StepOrder(lambda: study.runs.planned, one_by_one).first)
     end_on_sigterm()

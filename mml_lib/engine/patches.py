@@ -169,6 +169,25 @@ def reuse_wildcards() -> None:
     snakemake.rules.Wildcards = wildcards_of
 
 
+def share_guards() -> None:
+    """Have Snakemake make one guard for each guarded name of its lists of files, a fortieth of the memory of a plan.
+
+    It makes two for each list, of which each job has ten. This can go when it shares them.
+    """
+    from snakemake.iocontainers import AttributeGuard
+
+    make = AttributeGuard.__new__
+    if hasattr(make, "__wrapped__"):
+        return
+    guard_of = functools.cache(lambda name: object.__new__(AttributeGuard))
+
+    @functools.wraps(make)
+    def guard(cls: type, name: str | None = None) -> Any:
+        return guard_of(name) if name else object.__new__(cls)  # without a name: a copy
+
+    AttributeGuard.__new__ = guard
+
+
 def end_on_sigterm() -> None:
     """Have Snakemake end at SIGTERM whatever it is doing.
 

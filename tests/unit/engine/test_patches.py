@@ -5,6 +5,7 @@ That hooks of modules are ignored is tested in `test_outer_pipeline.py`.
 
 import asyncio
 import inspect
+import pickle
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from snakemake.common import get_input_function_aux_params
 from snakemake.common.configfile import load_configfile
 from snakemake.dag import DAG, ScriptProcessor
 from snakemake.io import IOFile, ancient, pipe, temp
-from snakemake.iocontainers import Namedlist
+from snakemake.iocontainers import AttributeGuard, InputFiles, Namedlist
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.script import PythonScript
@@ -170,6 +171,16 @@ def test_snakemake_still_makes_an_object_of_wildcards_for_each_function(monkeypa
     assert functions_of_two_jobs() == 6
     patches.reuse_wildcards()
     assert functions_of_two_jobs() == 2
+
+
+def test_snakemake_still_makes_guards_for_each_list():
+    assert "__new__" not in inspect.getsource(AttributeGuard)
+    patches.share_guards()  # stays, as Python does not give a class its first constructor back
+    files = InputFiles(fromdict={"sort": "a"})
+    assert InputFiles().sort is InputFiles().sort is not InputFiles().index
+    assert files.sort == pickle.loads(pickle.dumps(files)).sort == "a"
+    with pytest.raises(AttributeError, match=r"index\(\) cannot be used"):
+        files.index()
 
 
 def scheduler_of(jobs: list[Any]) -> Any:
