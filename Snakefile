@@ -57,7 +57,7 @@ make_local(
     "suggest_pipeline",
     "describe_suggestions",
     "list_models",
-    "explain_run",
+    "describe_run",
     "find_operating_points",
     "describe_study",
     "write_methods",

@@ -79,7 +79,7 @@ function curves(label, lines, epochs, zeroBased) {
     const path = points.map(([epoch, value], at) => `${at ? "L" : "M"}${x(epoch).toFixed(1)} ${y(value).toFixed(1)}`);
     if (points.length === 1) path.push("h.01");
     picture.append(svg("path", {
-      class: `curve ${colour}${line.dashed ? " train" : ""}`, "stroke-linecap": "round", d: path.join(""),
+      class: `curve ${colour}${line.dashed ? " train" : ""}${points.length === 1 ? " single" : ""}`, "stroke-linecap": "round", d: path.join(""),
     }));
   }
   return picture;

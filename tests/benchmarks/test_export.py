@@ -61,6 +61,8 @@ def spread(deployed: DeployedNetwork) -> None:
     deviation = deployed(images).std(dim=0).mean()
     scale = 5.0 if deployed.task_type == "regression" else 1.0  # deviation of the values
     layers[-1].weight.mul_(2 * scale / deviation)
+    if isinstance(layers[-1], torch.nn.Linear) and deployed.task_type != "regression":
+        layers[-1].bias.sub_(deployed(images).mean(dim=0))  # no class is certain for all images
 
 
 def images_of_noise() -> np.ndarray:

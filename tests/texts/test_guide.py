@@ -378,3 +378,12 @@ def test_first_pages_are_short(page: str, lines: int):
 def test_the_table_of_the_catalogue_is_that_of_its_entries():
     page = (REPOSITORY / "config/guide/catalogue.md").read_text(encoding="utf-8")
     assert page.endswith(f"\n\n{table()}"), "run: python -m tests.texts.catalogue_table"
+
+
+def test_all_columns_of_operating_points_are_documented():
+    from mml_lib.evaluation.operating import decision_curves, operating_points
+
+    page = (CONFIG / "guide/operating_points.md").read_text(encoding="utf-8")
+    measures = [name for name in operating_points.COLUMNS if not name.endswith(("_low", "_high"))]
+    for column in (*measures, *decision_curves.COLUMNS):
+        assert f"`{column}`" in page, column

@@ -77,3 +77,11 @@ def test_planned_step_without_a_rule_is_named():
     study: Any = SimpleNamespace(fm=None, scheduler=lambda mode: scheduler)
     with pytest.raises(MMLError, match=r"step 'train_folds',.*did you mean"):
         FinishInputs(study).targets("mine", rules)
+
+
+def test_local_rules_are_rules():
+    snakefile = (REPOSITORY / "Snakefile").read_text(encoding="utf-8")
+    local = re.findall(r'"(\w+)",', snakefile.partition("\nlocalrules:")[2].partition("\n\n")[0])
+    rules = {name for text in [*RULES.values(), snakefile] for name in re.findall(r"\brule (\w+)", text)}
+    assert local
+    assert set(local) <= rules
