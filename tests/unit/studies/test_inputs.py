@@ -82,6 +82,6 @@ def test_planned_step_without_a_rule_is_named():
 def test_local_rules_are_rules():
     snakefile = (REPOSITORY / "Snakefile").read_text(encoding="utf-8")
     local = re.findall(r'"(\w+)",', snakefile.partition("make_local(")[2].partition("\n)")[0])
-    rules = {name for text in [*RULES.values(), snakefile] for name in re.findall(r"\brule (\w+)", text)}
+    rules = {name for text in [*RULES.values(), snakefile] for name in re.findall(r"\b(?:rule|as) (\w+)", text)}
     assert local
     assert set(local) <= rules
