@@ -41,11 +41,11 @@ def skip_finished_targets(dag: "DAG") -> None:
     if not slurm.was_requeued():
         return
     settings, get_rule = dag.workflow.dag_settings, dag.workflow.get_rule
-    settings.target_jobs = {
+    settings.target_jobs = [
         spec
         for spec in settings.target_jobs
         if not is_done(dag, get_rule(spec.rulename).expand_output(spec.wildcards_dict)[0])
-    }
+    ]
 
 
 def warm_job(dag: "DAG") -> None:

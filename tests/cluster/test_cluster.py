@@ -104,6 +104,24 @@ def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
     assert comparable(workplace) == comparable(undisturbed)
 
 
+def test_job_of_two_networks_that_comes_back_goes_on_with_what_is_not_done(workplace: OnCluster, one: dict[str, Any]):
+    mode = {"preset": "train", "subroutines": ["train", "predict", "test"], "folds": [0, 1]}
+    workplace.write(one | {"mode": mode, "networks_per_job": 2})
+    process = workplace.start("--retries", "0")
+    wait_for(lambda: workplace.files("results/tiny/MODELS/*/*.json") and len(checkpoints(workplace)) > 2)
+    (trained,) = workplace.files("results/tiny/MODELS/*/*.json")
+    (job,) = running(workplace, "train_fold")
+    asked("scancel", "--signal=USR1", job)
+    wait_for(lambda: int(described(job)["Restarts"]) == 1)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
+    assert jobs_of(workplace.folder, "predict_fold") == {}
+    assert len(workplace.files("results/tiny/METRICS/*/*/test.json")) == 2
+    (log,) = workplace.files(f"results/tiny/LOGS/train_fold/{trained.stem}.log")
+    assert log.read_text().count(f" of {EPOCHS}: ") == EPOCHS, "it was trained once"
+
+
 def test_lack_of_memory_is_mended_by_a_retry_that_asks_for_more(workplace: OnCluster, one: dict[str, Any]):
     short = {"trainer": {"max_epochs": 1, "accelerator": "cpu"}}
     workplace.write(one | short | {"resources": TESTED["resources"] | {"train_fold": {"threads": 1, "mem_mb": 450}}})

@@ -67,11 +67,29 @@ def count_plan(folder: Path, runs: int) -> PlanCounts:
     """
     folder.mkdir()
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY | {"sweep": {"seed": list(range(runs))}}))
+    return PlanCounts(16 * runs, count_calls(folder, "--profile", str(REPOSITORY / "profiles/default")))
+
+
+def count_job(folder: Path, run: str) -> dict[str, int]:
+    """Return the calls of the plan that a cluster job of a network begins with.
+
+    Args:
+        folder: folder of a study whose runs are recorded for jobs.
+        run: its run.
+    """
+    tokens = f"task=stripes,run={run},fold=0"
+    targets = [f"train_fold:{tokens}", f"predict_fold:{tokens},eval=test", f"test_fold:{tokens},eval=test"]
+    rules = ("--allowed-rules", "train_fold", "predict_fold", "test_fold")
+    return count_calls(folder, "--mode", "remote", "--force", "--cores", "1", *rules, "--target-jobs", *targets)
+
+
+def count_calls(folder: Path, *arguments: str) -> dict[str, int]:
+    """Return the calls of a dry run of a study by kind."""
     command = [sys.executable, "-m", __name__, "counts.json", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--profile", str(REPOSITORY / "profiles/default"), "--configfile", "study.yaml"]
+    command += ["--configfile", "study.yaml", *arguments]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return PlanCounts(16 * runs, json.loads((folder / "counts.json").read_text()))
+    return json.loads((folder / "counts.json").read_text())
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counted_plan import count_job
 from tests.support.nearby_jobs import NearbyStudy
 from tests.support.pretended_steps import failing
 
@@ -60,3 +61,17 @@ def test_retry_submits_the_unfinished_steps_only(place: NearbyStudy):
     first, second = place.jobs()
     assert (first.rules, second.rules) == (network(5), network(1))
     assert second.requests["mem_mb"] == 2 * first.requests["mem_mb"]
+
+
+def test_job_looks_at_the_files_of_its_network_however_large_the_study_is(place: NearbyStudy):
+    place.write(sweep={"seed": [0]})
+    place.run("--until", "write_pipeline")
+    (pipeline,) = place.folder.glob("results/large/PIPELINES/stripes/*.yaml")
+    small = count_job(place.folder, pipeline.stem)
+    place.write(sweep={"seed": list(range(40))})
+    place.run("--forcerun", "write_pipeline", "--", str(pipeline.relative_to(place.folder)))
+    large = count_job(place.folder, pipeline.stem)
+    assert large["stats"] <= small["stats"] + 5
+    assert large["opens"] <= small["opens"] + 5
+    assert large["listings"] <= small["listings"] + 5
+    assert large["calls"] <= 1.1 * small["calls"]

@@ -16,8 +16,12 @@ import pytest
 
 from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.machine.locks import SUPERVISOR, name_supervisor
+from mml_lib.machine.slurm import JOB
 from mml_lib.machine.warm_start import FOLDER, offer_warm_start
 from mml_lib.steps.warm_process import is_gone
+
+EXECUTE = "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+"""Python that goes on as another one, which runs the code of its argument."""
 
 STEP = """
 import os, sys
@@ -308,3 +312,25 @@ def test_snakemake_gets_forks_without_clients_and_its_group_signals_them(tmp_pat
     assert [end["status"] for end in ended] == [3, -9, 7]
     assert all(end["kib"] > 0 and end["seconds"] > 0 for end in ended)
     assert without_relay is None
+
+
+def test_process_within_a_cluster_job_leaves_its_signals_to_steps(tmp_path: Path):
+    code = f"""
+import signal
+from pathlib import Path
+from mml_lib.steps.warm_process import WarmProcess
+
+process = WarmProcess(Path({str(tmp_path)!r}), [])
+print(signal.getsignal(signal.SIGTERM).name)
+process.leave()
+print(signal.getsignal(signal.SIGTERM).name, signal.getsignal(signal.SIGUSR1).name)
+"""
+    ignoring = f"import os, signal, sys; signal.signal(signal.SIGUSR1, signal.SIG_IGN); {EXECUTE}"
+    said = subprocess.run(
+        [sys.executable, "-c", ignoring, code],
+        env=os.environ | {"PYTHONPATH": str(LIBRARY), JOB: "12"},
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert said.split() == ["SIG_IGN", "SIG_DFL", "SIG_IGN"], "of SIGUSR1, trainings have a handler of their own"
