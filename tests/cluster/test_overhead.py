@@ -1,11 +1,14 @@
-"""Overhead of a cluster: seconds per submitted step beside its work, and the jobs of a study of light steps."""
+"""Overhead of a cluster: seconds per submitted step and network beside its work, and the jobs of light steps."""
 
 import time
+from datetime import datetime
+from statistics import median
 
 import pytest
 
+from mml_lib.machine.measured import Measured, benchmark_files
 from tests.support.cluster_studies import TESTED, OnCluster
-from tests.support.slurm_cluster import jobs_of
+from tests.support.slurm_cluster import described, jobs_of
 from tests.support.workplaces import Workplace
 
 pytestmark = pytest.mark.benchmark
@@ -36,6 +39,28 @@ def test_submitted_step_costs_few_seconds(workplace: OnCluster):
     print(f"\n{jobs} jobs: {seconds['cluster']:.0f} s, here {seconds['here']:.0f} s: {overhead:.1f} s each")
     assert jobs == 10
     assert overhead < 30
+
+
+def test_network_costs_few_seconds_beside_its_work(workplace: OnCluster):
+    """Seconds of a job for each of its networks, without those of a training and a prediction in a warm process."""
+    workplace.forked = False
+    tasks = {"stripes": TESTED["tasks"]["stripes"] | {"folds": 9}}
+    work: list[float] = []
+    for number, folds in ((8, range(8)), (1, [8])):
+        mode = TESTED["mode"] | {"folds": list(folds)}
+        workplace.write(PATIENT | {"tasks": tasks, "mode": mode, "networks_per_job": number})
+        workplace.run()
+        job = max(jobs_of(workplace.folder, "train_fold"), key=int)
+        began, ended = (datetime.fromisoformat(described(job)[key]) for key in ("StartTime", "EndTime"))
+        if not work:
+            files = benchmark_files([workplace.folder / "results/tiny/BENCHMARKS"])
+            steps = [Measured.of(file) for file in files]
+            work = [
+                median(step.seconds for step in steps if step.rule == rule) for rule in ("train_fold", "predict_fold")
+            ]
+        overhead = (ended - began).total_seconds() / number - sum(work)
+        print(f"\n{number} networks in a job: {overhead:.1f} s each beside {sum(work):.1f} s of work")
+        assert overhead < 40
 
 
 def test_study_of_200_light_steps_submits_one_job(workplace: OnCluster):
