@@ -2,16 +2,17 @@
 
 Importing Snakemake takes 1.5 of the 2 seconds of processor time of a dry run, which hundreds of runs would pay each.
 A fork is otherwise the command `python -m snakemake`: a process of its own, with its own arguments, working folder,
-environment, streams and exit. The server imports what every plan needs, hence no torch.
+environment, streams and exit status. The server imports what every plan needs, hence no torch, and parses the rules. A
+fork ends without taking apart what was imported, which took more than half of the time of a dry run.
 
 Tests that signal a Snakemake start the command itself, by `Workplace.start`.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from mml_lib.steps.warm_process import _run as run_script
 from tests.support.places import REPOSITORY
 from tests.support.warm_steps import warm_python
 
@@ -85,6 +87,9 @@ def serve() -> dict[str, Any] | None:
     for module in IMPORTED:
         importlib.import_module(module)
     sys.modules["snakemake.cli"].get_argument_parser()  # imports Snakemake's plugins
+    importlib.import_module("tests.support.parsed_rules").parse_rules_once()
+    gc.collect()
+    gc.freeze()  # collecting would copy every page that is shared
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -110,7 +115,7 @@ def become_snakemake(request: dict[str, Any]) -> None:
     sys.orig_argv[:] = [sys.executable, "-m", "snakemake", *request["arguments"]]
     sys.executable = request["python"]  # runs scripts
     sys.path[0] = request["folder"]
-    runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+    os._exit(run_script(sys.modules["snakemake"].__path__[0] + "/__main__.py"))
 
 
 if __name__ == "__main__":
