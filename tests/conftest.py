@@ -3,6 +3,7 @@
 Also the order of the tests where several processes run them.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from itertools import groupby
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Give each process its share of the whole studies first, so that none is left at the end with a slow one."""
     if processes := getattr(config, "workerinput", {}).get("workercount"):
         items[:] = spread(items, processes)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of later collections of garbage: Lightning asks for one in each tuning and fit."""
+    gc.collect()
+    gc.freeze()
 
 
 def spread(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
