@@ -1,11 +1,11 @@
 """A training to kill, and what it leaves."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import psutil
 
+from tests.support.forked_snakemake import RunningSnakemake
 from tests.support.workplaces import TINY, Workplace, steps_of, wait_for
 
 LONG = TINY | {
@@ -31,7 +31,7 @@ def checkpoints(place: Workplace) -> list[Path]:
     return place.files("results/tiny/CHECKPOINTS/*/*/epoch=*.ckpt")
 
 
-def training(process: subprocess.Popen) -> psutil.Process:
+def training(process: RunningSnakemake) -> psutil.Process:
     return wait_for(lambda: steps_of(process, "train_fold.py"))[-1]
 
 

@@ -18,9 +18,8 @@ import psutil
 import pytest
 import yaml
 
-from tests.support.forked_snakemake import SECONDS, run_snakemake
+from tests.support.forked_snakemake import SECONDS, RunningSnakemake, run_snakemake, start_snakemake
 from tests.support.places import REPOSITORY
-from tests.support.warm_steps import warm_python
 
 TINY: dict[str, Any] = {
     "project": "tiny",
@@ -38,12 +37,6 @@ TINY: dict[str, Any] = {
     "metrics": ["accuracy"],
     "resources": {rule: {"threads": 1} for rule in ("tune_fold", "train_fold", "predict_fold")},  # on a full machine
 }
-
-START_WITH_WARM_STEPS = """
-import runpy, sys
-sys.executable = sys.argv.pop(1)
-runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
-"""
 
 
 @dataclass
@@ -65,11 +58,11 @@ class Workplace:
             *("--snakefile", str(self.snakefile), "--cores", str(self.cores), "--configfile", "study.yaml"),
         ]
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Start Snakemake as the command, in a process of its own; its steps are forks as those of `run` are."""
+    def start(self, *arguments: str) -> RunningSnakemake | subprocess.Popen:
+        """Start Snakemake and return while it runs, to be signalled."""
         command = self.command(*arguments)
         if self.forked:
-            command[1:3] = ["-c", START_WITH_WARM_STEPS, str(warm_python())]
+            return start_snakemake(command[3:], self.folder)
         return subprocess.Popen(command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def run(self, *arguments: str, fails: bool = False) -> str:
@@ -102,7 +95,7 @@ class Workplace:
         return sorted(path for path in self.folder.glob(pattern) if path.suffix != ".sha256")
 
 
-def steps_of(process: subprocess.Popen, script: str) -> list[psutil.Process]:
+def steps_of(process: RunningSnakemake | subprocess.Popen, script: str) -> list[psutil.Process]:
     """Return the running steps of a Snakemake that are of a script."""
     return [child for child in psutil.Process(process.pid).children(recursive=True) if _runs(child, script)]
 
@@ -124,7 +117,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
     return value
 
 
-def kill(process: subprocess.Popen | psutil.Process) -> None:
+def kill(process: RunningSnakemake | psutil.Process) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import subprocess
 import time
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from tests.support.forked_snakemake import RunningSnakemake
 from tests.support.workplaces import TINY, Workplace, kill, once, steps_of, wait_for
 
 pytestmark = pytest.mark.long
@@ -154,7 +154,7 @@ def test_a_trial_that_was_paused_equals_a_plain_training(searched: Workplace, wo
     assert (workplace.folder / names[0]).read_text() == (searched.folder / names[1]).read_text()
 
 
-def wait_for_trials(place: Workplace, process: subprocess.Popen, number: int) -> None:
+def wait_for_trials(place: Workplace, process: RunningSnakemake, number: int) -> None:
     """Wait until a search has written some more files, or has ended."""
     wanted = len(place.files("results/tiny/SEARCH/**/*.json")) + number
     wait_for(lambda: process.poll() is not None or len(place.files("results/tiny/SEARCH/**/*.json")) >= wanted)

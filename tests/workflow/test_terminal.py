@@ -10,9 +10,15 @@ import pytest
 from mml_lib.engine.screen.live_view import FOOTER
 from tests.support.terminals import run_in_terminal
 from tests.support.warm_steps import warm_python
-from tests.support.workplaces import START_WITH_WARM_STEPS, TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 RESULT = re.compile(r"^  stripes +\w{8} +2 +accuracy +\d\.\d{4} ", re.M)
+
+START_WITH_WARM_STEPS = """
+import runpy, sys
+sys.executable = sys.argv.pop(1)
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
 
 
 def test_a_finished_study_prints_its_outcome_again_in_few_lines(finished: Workplace):
