@@ -26,6 +26,7 @@ def images(copy: Workplace) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_new_images_are_predicted_once_and_anew_when_they_change(copy: Workplace, images: Path):
     options = ("apply", "--config", f"apply={{images: {images}}}")
     assert copy.planned(*options) == {"apply_networks": 1, "finish_exp": 1}

@@ -9,6 +9,8 @@ import pytest
 from tests.support.audited_images import CLASSES, COPIES, FAULTS, WRONG, write_audited_images
 from tests.support.workplaces import TINY, Workplace
 
+pytestmark = pytest.mark.long
+
 TASK = {"creator": "csv", "path": "table.csv", "folds": 3, "metadata": ["site"]}
 STUDY = TINY | {
     "project": "audited",

@@ -22,6 +22,7 @@ def task_of(case: str, folder: Path) -> dict[str, Any]:
     return task | {key: f"{folder.name}/{task[key]}" for key in ("path", "masks") if key in task}
 
 
+@pytest.mark.long
 def test_mistakes_in_data_stop_before_any_training(workplace: Workplace):
     """One study has several mistakes, each in a task of its own: a run goes on with what does not need a failed step.
 

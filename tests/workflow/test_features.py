@@ -29,6 +29,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return workplace
 
 
+@pytest.mark.long
 def test_the_features_of_a_task_are_those_of_its_trained_network(workplace: Workplace):
     (path,) = extracted(workplace, "tiny")
     features = Features.load(path)
@@ -67,6 +68,7 @@ def test_a_network_that_timm_does_not_have_stops_the_study_before_it_starts(work
     workplace.write(STUDY)
 
 
+@pytest.mark.long
 def test_baselines_are_tested_as_networks_are(workplace: Workplace):
     random = {"arch": "test_resnet", "pretrained": False, "preprocessing": {"size": 16}}
     workplace.write(STUDY | {"project": "base", "mode": "baselines", "features": random})

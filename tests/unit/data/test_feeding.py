@@ -234,6 +234,7 @@ def test_what_is_open_stays_in_its_process(build: Callable, transforms: tuple):
     assert all(torch.equal(batch[key], again[key]) for key in ("image", "target"))
 
 
+@pytest.mark.long
 def test_workers_read_what_a_training_reads_itself_and_do_not_run_its_script_again(build: Callable, tmp_path: Path):
     struct, _ = build("semantic_segmentation", (), idx_to_class=MERGED)
     (tmp_path / "script.py").write_text(SCRIPT)

@@ -66,6 +66,7 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "description.json").read_text())
 
 
+@pytest.mark.long
 def test_an_export_reproduces_stored_predictions_and_its_script_those_of_the_predictor(tmp_path: Path):
     project = deployed_project(tmp_path, transforms=CROPPED, cuts=[(96, 64), (50, 96)], size=96)
     folder = tmp_path / "export"
@@ -297,15 +298,9 @@ def ensemble_of(project: DeployedProject, **changes: Any) -> EnsembleStorage:
     return storage
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "task_type",
-    [
-        "classification",
-        *(
-            pytest.param(kind, marks=pytest.mark.long)
-            for kind in ("multilabel_classification", "semantic_segmentation", "regression")
-        ),
-    ],
+    "task_type", ["classification", "multilabel_classification", "semantic_segmentation", "regression"]
 )
 def test_an_export_of_an_ensemble_reproduces_its_stored_predictions(task_type: str, tmp_path: Path):
     project = deployed_project(tmp_path, task_type)

@@ -257,6 +257,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(setting: Setting):
     assert coverage(setting, 100, seed=2) >= 0.88
 
 
+@pytest.mark.long
 def test_equal_procedures_are_seldom_told_apart_and_different_ones_often():
     """Of 100 with an error of 5 %, more than 12 are as rare as 1 in 700."""
     repeated = Setting("dice", samples=200, folds=5, runs=5, spread=0.4)

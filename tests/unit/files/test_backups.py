@@ -134,6 +134,7 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.long
 def test_an_upgrade_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path):
     whole = former_project(tmp_path / "whole", 2)
     upgrade(whole)
@@ -150,6 +151,7 @@ def test_an_upgrade_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path)
     assert number > 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("work", [upgrade, downgrade])
 def test_an_upgrade_and_a_downgrade_that_were_killed_can_be_undone(tmp_path: Path, work: Callable):
     untouched = tree(former_project(tmp_path / "untouched", 2))

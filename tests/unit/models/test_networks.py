@@ -210,6 +210,7 @@ def test_network_is_rebuilt_from_its_header(tmp_path: Path, task_type: str):
     assert rebuilt(images, "b").shape == (2, 3)
 
 
+@pytest.mark.long
 def test_weights_are_the_same_bytes_from_every_process(tmp_path: Path):
     code = (
         "import sys, torch; from mml_lib.models.network import Network, save_network; torch.manual_seed(0)\n"

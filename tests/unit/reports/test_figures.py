@@ -98,6 +98,7 @@ def test_learning_curves_show_the_columns_that_are_there(tmp_path: Path):
         draw_learning_curves({RUNS[0]: [history()]}, run_styles(RUNS), tmp_path / "none.svg", ("val/none",))
 
 
+@pytest.mark.long
 def test_long_trainings_of_many_runs_stay_small(tmp_path: Path):
     columns = ("train/loss", "val/loss", "val/mae", "lr")
     histories = {run: [history(500, seed) for seed in range(2)] for run in RUNS[:20]}

@@ -22,6 +22,7 @@ def pixels(path: Path) -> np.ndarray:
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task_type", TASK_TYPES)
 def test_samples_and_classes_are_drawn(tmp_path: Path, task_type: str):
     task, dataset = task_of(tmp_path, task_type)

@@ -182,13 +182,14 @@ def test_light_step_goes_on_in_the_process_only_if_it_is_ready(environment: dict
     assert not Path(folder).exists()
 
 
-def test_process_imports_the_modules_of_planned_scripts(tmp_path: Path):
+@pytest.mark.long
+def test_process_imports_the_modules_of_planned_scripts_and_ends_with_its_snakemake(tmp_path: Path):
     boss = tmp_path / "boss.py"
     boss.write_text(
         "import os, subprocess, sys\n"
         "from mml_lib.machine.locks import name_supervisor\n"
         "from mml_lib.machine.warm_start import FOLDER, launch_warm_process, offer_warm_start\n"
-        "name_supervisor(); offer_warm_start(); launch_warm_process(sys.argv[2:])\n"
+        "name_supervisor(); offer_warm_start(); print(os.environ[FOLDER]); launch_warm_process(sys.argv[2:])\n"
         "for _ in range(600):\n"
         "    said = subprocess.run([sys.executable, sys.argv[1]], text=True, stdout=subprocess.PIPE).stdout\n"
         "    if 'late' in said:\n"
@@ -199,15 +200,19 @@ def test_process_imports_the_modules_of_planned_scripts(tmp_path: Path):
     (tmp_path / "this_late.py").write_text("part = 1\n")
     step = STEP + "print('late' if 'this_late' in sys.modules else 'early')"
     (tmp_path / "step.py").write_text(step)
-    said = subprocess.run(
+    folder, *said = subprocess.run(
         [sys.executable, str(boss), str(tmp_path / "step.py"), str(tmp_path / "planned.py")],
         env={**os.environ, "PYTHONPATH": f"{LIBRARY}:{tmp_path}"},
         text=True,
         stdout=subprocess.PIPE,
         check=True,
-    ).stdout
-    assert said.startswith("warm")
-    assert "late" in said
+    ).stdout.splitlines()
+    assert said[0].startswith("warm")
+    assert said[1] == "late"
+    deadline = time.monotonic() + 20
+    while processes({FOLDER: folder}) or Path(folder).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_fork_takes_nothing_apart_at_its_end_that_the_process_has_imported(environment: dict[str, str], tmp_path: Path):
@@ -232,28 +237,6 @@ def test_client_of_the_process_imports_nothing_slow():
     modules = subprocess.run([sys.executable, "-S", "-c", lines], env={"PYTHONPATH": str(LIBRARY)}, capture_output=True)
     slow = {"psutil", "subprocess", "tempfile", "shutil", "pathlib", "asyncio", "typing", "inspect"}
     assert not slow & set(modules.stdout.decode().split())
-
-
-def test_warm_process_ends_with_its_snakemake(tmp_path: Path):
-    boss = tmp_path / "boss.py"
-    boss.write_text(
-        "import os, subprocess, sys\n"
-        "from mml_lib.machine.locks import name_supervisor\n"
-        "from mml_lib.machine.warm_start import FOLDER, offer_warm_start\n"
-        "name_supervisor(); offer_warm_start(); print(os.environ[FOLDER])\n"
-        "sys.stdout.flush()\n"
-        f"subprocess.run([sys.executable, {str(tmp_path / 'step.py')!r}])"
-    )
-    (tmp_path / "step.py").write_text(STEP)
-    environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
-    folder, said, *_ = subprocess.run(
-        [sys.executable, str(boss)], env=environment, text=True, stdout=subprocess.PIPE, check=True
-    ).stdout.splitlines()
-    assert said.startswith("warm")
-    deadline = time.monotonic() + 20
-    while processes({FOLDER: folder}) or Path(folder).exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_step_killed_with_an_answer_unread_is_gone():

@@ -120,6 +120,7 @@ def test_weight_of_a_task_scales_its_loss(structs: list[TaskStruct]):
     assert both == pytest.approx(2 * alone + 0.5 * other, rel=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

@@ -94,6 +94,7 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", PARTS)
 def test_training_that_is_interrupted_after_any_epoch_gives_the_same_weights(
     tmp_path: Path, images: TaskStruct, part: str
@@ -187,6 +188,7 @@ def test_averaged_weights_are_those_that_were_validated(tmp_path: Path, images: 
         assert results[0]["val/loss"] == pytest.approx(model.history[-1]["val/loss"])
 
 
+@pytest.mark.long
 def test_compiled_training_stores_ordinary_weights(tmp_path: Path, images: TaskStruct):
     model, _ = fit(images, study(compile={"backend": "eager"}, trainer={"max_epochs": 1}), tmp_path)
     bytes_of(model, tmp_path)

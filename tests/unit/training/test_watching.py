@@ -197,6 +197,7 @@ def test_curves_are_those_of_the_history(tmp_path: Path):
     assert pictures(tmp_path / "board") == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task_type", LEARNABLE)
 def test_watched_training_ends_as_an_unwatched_one_and_so_does_a_resumed_one(tmp_path: Path, task_type: str):
     struct = fake_task(tmp_path, task_type, num_classes=3)
