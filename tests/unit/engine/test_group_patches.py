@@ -6,11 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 import snakemake.api  # noqa: F401  (Snakemake's modules import each other in a circle, from here)
+import snakemake_executor_plugin_slurm as plugin
+import yaml
 from snakemake.dag import DAG
 from snakemake.jobs import GroupJob, Job
-from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
+from snakemake.settings.types import MaxJobsPerTimespan
 
 from mml_lib.engine.cluster import group_patches
+from mml_lib.engine.step_order import StepOrder
+from tests.support.places import REPOSITORY
+from tests.support.simulated_schedule import networks
 
 
 def source_of(module: type, name: str) -> str:
@@ -36,6 +42,24 @@ def test_snakemake_still_treats_all_steps_of_a_failed_group_alike():
 def test_snakemake_still_submits_a_step_with_a_group_that_is_light():
     text = Path(inspect.getsourcefile(JobScheduler)).parents[1].joinpath("workflow.py").read_text()
     assert "rule.group is None" in text.split("def is_local(", 1)[1][:200]
+
+
+def test_executor_still_has_no_arrays_of_jobs_with_several_steps_or_with_requests_of_their_own():
+    text = inspect.getsource(plugin.Executor)
+    assert "is a group job and cannot be" in text, "the guide says why the profile sets no arrays"
+    assert "we can simply take the first job" in text
+    assert "waiting for more jobs" in text
+
+
+def test_profile_limits_submissions_by_time():
+    profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
+    limit = MaxJobsPerTimespan.parse_choice(profile["max-jobs-per-timespan"])
+    limiter = JobRateLimiter(limit)
+    limiter.register_jobs(limit.max_jobs - 1)
+    assert limiter.get_free_jobs() == 1
+    ready = [step for step in networks(5, 5) if step.name == "train_fold"]
+    free = {"_cores": 100, "_job_count": limiter.get_free_jobs()}
+    assert len(StepOrder(lambda: []).first(ready, free)) == 1
 
 
 @pytest.fixture
