@@ -71,7 +71,9 @@ def of_bands(array: np.ndarray, bands: str) -> np.ndarray:
     return colours
 
 
-@pytest.mark.parametrize("kind", READ)
+@pytest.mark.parametrize(
+    "kind", ["uint8", "uint16", *(pytest.param(kind, marks=pytest.mark.long) for kind in list(READ)[2:])]
+)
 @pytest.mark.parametrize("bands", BANDS)
 def test_tiff_is_read_as_its_samples_say_or_refused(tmp_path: Path, kind: str, bands: str):
     photometric, count, extra = BANDS[bands]

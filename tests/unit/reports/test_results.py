@@ -64,6 +64,7 @@ def for_print(name: str) -> str:
     return name.replace(".svg", "-300dpi.png")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task_type", PICTURES)
 def test_each_task_type_has_its_pictures(tmp_path: Path, task_type: str):
     (tmp_path / "images").mkdir()
