@@ -53,10 +53,10 @@ def build_trainer(
         torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a GPU an eighth of its time
     callbacks = [
         FiniteGuard(),
-        EnergyMeter(),
         *watching,
         *(_callback(name, callback.spec()) for name, callback in cfg.callbacks.items()),
         MemoryGuard(),
+        EnergyMeter(),
         LatestCheckpoints(checkpoints),
     ]
     settings |= {
