@@ -44,9 +44,9 @@ def steps_done() -> int:
     return int(os.environ.get(STEPS_DONE) or 0)
 
 
-def may_stay(job: str) -> bool:
-    """Return True for a running job; False as soon as SLURM has begun to end it."""
-    return _output_of("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "RUNNING"
+def state_of(job: str) -> str:
+    """Return the state of a job, such as RUNNING, or COMPLETING once SLURM has begun to end it; empty: not known."""
+    return _output_of("squeue", "--noheader", "--format=%T", f"--jobs={job}")
 
 
 def seconds_left(job: str) -> float:

@@ -100,7 +100,9 @@ class Requeue(Callback):
         logger.info("the time limit is %.0f s away: this training leaves with the end of its epoch", self._ask())
 
     def _leave_now(self, number: int, frame: FrameType | None) -> NoReturn:
-        if not slurm.may_stay(self.job):
+        state = slurm.state_of(self.job)
+        if state not in ("RUNNING", ""):  # where SLURM does not answer, it may still take the job back
+            say(f"SLURM is ending job {self.job} ({state.lower()}): this training ends, too")
             sys.exit(128 + number)
         self._leave()
 

@@ -124,6 +124,7 @@ def build(*arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_site_is_built_without_a_warning(tmp_path: Path):
     done = build("--without-runs", "--output", str(tmp_path / "site"))
     assert done.returncode == 0, done.stderr

@@ -54,6 +54,7 @@ def test_failed_step_of_a_job_leaves_what_is_done_and_the_rest_is_repeated(place
     assert "Nothing to be done" in place.run("-n")
 
 
+@pytest.mark.thorough
 def test_retry_submits_the_unfinished_steps_only(place: NearbyStudy):
     place.write(networks_per_job=5)
     (place.folder / failing("train_fold", 4)).touch()

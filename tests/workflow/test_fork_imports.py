@@ -12,7 +12,7 @@ import yaml
 from mml_lib.config.pipeline_folder import LIBRARY
 from tests.support.workplaces import TINY
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 LIGHT = {
     *("create_dataset", "create_task", "preprocess_shard", "preprocess_task", "write_pipeline", "test_fold"),

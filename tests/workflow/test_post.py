@@ -57,6 +57,7 @@ def mean_probabilities(place: Workplace, kind: str) -> np.ndarray:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_ensemble_of_calibrated_members_has_a_lower_log_loss_than_one_of_uncalibrated_ones(workplace: Workplace):
     mode = {"preset": "post", "ensemble": {"strategy": "mean"}}
     mode["subroutines"] = ["train", "predict", "test", "calibrate", "ensemble"]

@@ -103,7 +103,7 @@ def test_graphs_of_masks_give_probabilities_of_pixels_for_batches_of_any_size(tm
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["classification", "semantic_segmentation"])
+@pytest.mark.parametrize("kind", ["classification", pytest.param("semantic_segmentation", marks=pytest.mark.thorough)])
 def test_graphs_take_images_of_several_sizes_where_preprocessing_sets_none(kind: str, tmp_path: Path):
     project = deployed_project(tmp_path, kind, transforms=(), cuts=[(48, 40), (64, 96)], size=96)
     differences = export(project, tmp_path / "export")

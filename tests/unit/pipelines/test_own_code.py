@@ -34,19 +34,21 @@ def test_edited_loss_makes_another_run(as_plugin: bool, tmp_path: Path, module: 
 
 
 @pytest.mark.parametrize(
-    "section",
+    ("section", "base"),
     [
-        {"arch": {"_target_": "MODULE.Own"}},
-        {"optimizer": {"_target_": "MODULE.Own", "lr": 0.1}},
-        {"lr_scheduler": {"_target_": "MODULE.Own"}},
-        {"augmentations": {"transforms": [{"_target_": "MODULE.Own"}]}},
-        {"callbacks": {"mine": {"_target_": "MODULE.Own"}}},
-        {"preprocessing": [{"_target_": "MODULE.own"}]},
+        ({"arch": {"_target_": "MODULE.Own"}}, "torch.nn.Module"),
+        ({"optimizer": {"_target_": "MODULE.Own", "lr": 0.1}}, "torch.optim.Optimizer"),
+        ({"lr_scheduler": {"_target_": "MODULE.Own"}}, "torch.optim.lr_scheduler.LRScheduler"),
+        ({"augmentations": {"transforms": [{"_target_": "MODULE.Own"}]}}, "torch.nn.Module"),
+        ({"callbacks": {"mine": {"_target_": "MODULE.Own"}}}, "lightning.pytorch.Callback"),
+        ({"preprocessing": [{"_target_": "MODULE.own"}]}, "torch.nn.Module"),
     ],
-    ids=lambda section: next(iter(section)),
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_every_section_that_names_own_code_counts_it(section: dict, tmp_path: Path, module: Callable):
-    path = module("class Own:\n    number = 1\n\ndef own(image, mask):\n    return image, mask\n")
+def test_every_section_that_names_own_code_counts_it(section: dict, base: str, tmp_path: Path, module: Callable):
+    imported = f"import {base.rpartition('.')[0]}\n\n\n"
+    own = f"class Own({base}):\n    number = 1\n\n    def __init__(self, *arguments, lr=0.1):\n        pass\n\n\n"
+    path = module(f"{imported}{own}def own(image, mask):\n    return image, mask\n")
 
     def named(value: Any) -> Any:
         if isinstance(value, dict):
@@ -234,7 +236,7 @@ def test_an_edited_tag_makes_another_task_of_the_same_data_set(tmp_path: Path, m
 
 
 def test_an_own_metric_refreshes_metrics_and_trains_nothing(tmp_path: Path, module: Callable):
-    path = module("class Own:\n    number = 1\n")
+    path = module("import torchmetrics\n\n\nclass Own(torchmetrics.Metric):\n    number = 1\n")
     metric = [{"_target_": f"{path.stem}.Own", "name": "mine"}, "accuracy"]
     before = plan(tmp_path, metrics=metric).study.inputs.evaluate.metric_params()
     assert run_of(tmp_path, metrics=metric) == run_of(tmp_path)

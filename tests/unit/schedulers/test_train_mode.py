@@ -113,7 +113,9 @@ UNTESTED = {"mine": FAKE | {"test_fraction": 0}}
             {},
             {
                 "store_best": True,
-                "callbacks": {"swa": {"_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging"}},
+                "callbacks": {
+                    "swa": {"_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging", "swa_lrs": 1}
+                },
             },
             "store_best: averaged weights",
         ),

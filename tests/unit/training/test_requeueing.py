@@ -105,8 +105,9 @@ def test_training_without_progress_is_requeued_where_its_job_has_done_other_step
     assert calls.read_text() == "requeue 12\n"
 
 
-def test_pre_empted_training_is_requeued_at_once(callback, answer):
-    answer("squeue", "echo RUNNING")
+@pytest.mark.parametrize("said", ["echo RUNNING", "echo Unable to contact >&2; exit 1"])
+def test_pre_empted_training_is_requeued_at_once(callback, answer, said: str):
+    answer("squeue", said)
     calls = answer("scontrol", "")
     checkpoint_path(callback.folder, 4).touch()
     with pytest.raises(SystemExit):
