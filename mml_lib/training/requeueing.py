@@ -25,6 +25,10 @@ MARGIN = 30
 """Seconds before the time limit at which a training goes, whether or not its epoch is done."""
 
 
+STAYING = ("RUNNING", "SIGNALING", "")
+"""States of a job that may return to the queue; empty: SLURM does not answer, and may still take the job back."""
+
+
 class Requeue(Callback):
     """Sends a training back to the queue before the time limit of its SLURM job, and where it is preempted.
 
@@ -101,7 +105,7 @@ class Requeue(Callback):
 
     def _leave_now(self, number: int, frame: FrameType | None) -> NoReturn:
         state = slurm.state_of(self.job)
-        if state not in ("RUNNING", ""):  # where SLURM does not answer, it may still take the job back
+        if state not in STAYING:
             say(f"SLURM is ending job {self.job} ({state.lower()}): this training ends, too")
             sys.exit(128 + number)
         self._leave()

@@ -105,7 +105,7 @@ def test_training_without_progress_is_requeued_where_its_job_has_done_other_step
     assert calls.read_text() == "requeue 12\n"
 
 
-@pytest.mark.parametrize("said", ["echo RUNNING", "echo Unable to contact >&2; exit 1"])
+@pytest.mark.parametrize("said", ["echo RUNNING", "echo SIGNALING", "echo Unable to contact >&2; exit 1"])
 def test_pre_empted_training_is_requeued_at_once(callback, answer, said: str):
     answer("squeue", said)
     calls = answer("scontrol", "")
