@@ -4,6 +4,7 @@ import atexit
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from snakemake.dag import DAG
     from snakemake.jobs import Job
     from snakemake.workflow import Workflow
+
+FEW = 3
+"""Light steps from which on their common imports are worth a process of their own."""
 
 
 def start_run(study: Study, dag: "DAG") -> None:
@@ -87,11 +91,15 @@ def start_run(study: Study, dag: "DAG") -> None:
 
 
 def launch_for(jobs: Sequence["Job"]) -> None:
-    """Launch the warm process if a step needs it, so that it imports while the plan is checked and light steps run."""
-    scripts = {LIBRARY / "scripts" / Path(job.rule.script).name for job in jobs if job.rule.script}
-    own = sorted(script for script in scripts if script.exists())
-    if any("warm=True" in script.read_text(encoding="utf-8") for script in own):
-        launch_warm_process(map(str, own))
+    """Launch the warm process if a step needs it, so that it imports while the plan is checked and light steps run.
+
+    Where none needs torch, a few steps are enough for a light one.
+    """
+    steps = Counter(LIBRARY / "scripts" / Path(job.rule.script).name for job in jobs if job.rule.script)
+    own = sorted(script for script in steps if script.exists())
+    is_heavy = any("warm=True" in script.read_text(encoding="utf-8") for script in own)
+    if is_heavy or sum(steps[script] for script in own) >= FEW:
+        launch_warm_process(map(str, own), light=not is_heavy)
         launch_relay()
 
 

@@ -28,6 +28,9 @@ SCRIPTS = "MML_WARM_SCRIPTS"
 PROCESS = "mml_lib.steps.warm_process"
 RELAY = "mml_lib.machine.signal_relay"
 
+LIGHT = "MML_WARM_LIGHT"
+"""Environment variable of runs whose process imports the modules of the scripts alone, and all of them at once."""
+
 RELAYED = "relayed"
 """File in the folder of the process while the signals of Snakemake's process group reach forks without a client."""
 
@@ -43,6 +46,7 @@ def offer_warm_start() -> None:
     """Let the steps that this process starts share a warm one, where the system can."""
     import tempfile
 
+    os.environ.pop(LIGHT, None)
     if sys.platform == "linux":
         os.environ[FOLDER] = os.path.join(tempfile.gettempdir(), f"mml-{os.urandom(8).hex()}")
 
@@ -55,14 +59,17 @@ def withdraw_warm_start() -> None:
     tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
 
 
-def launch_warm_process(scripts: Iterable[str]) -> None:
+def launch_warm_process(scripts: Iterable[str], light: bool = False) -> None:
     """Start the warm process of a run, where it is offered, before the first step needs it.
 
     Args:
         scripts: paths of the planned scripts.
+        light: no script needs torch: the process imports the modules of the scripts alone, and all steps wait for it.
     """
     if FOLDER in os.environ:
         os.environ[SCRIPTS] = os.pathsep.join(scripts)
+        if light:
+            os.environ[LIGHT] = "1"
         _launch(os.environ[FOLDER])
 
 
@@ -79,13 +86,14 @@ def start_warm(wait: bool = True) -> None:
     """Go on in a fork of the warm process, where there is one: this process then ends as the fork does.
 
     Args:
-        wait: start the process if there is none, and wait until it has imported all; False: use it if it is ready.
+        wait: start the process if there is none, and wait until it has imported all; False: use it if it is ready,
+            or light.
     """
     folder = os.environ.get(FOLDER)
     if not folder or int(os.environ.get("LOCAL_RANK", 0)):
         return
     try:
-        if wait:
+        if wait or LIGHT in os.environ:
             wait_until_it_listens(folder, _launch(folder))
         pid, answers = _fork(folder, sys.argv, dict(os.environ))
     except (OSError, ValueError, KeyError):
@@ -106,7 +114,7 @@ def run_in_fork(script: str, environment: dict[str, str], wait: bool) -> dict[st
     Args:
         script: path of the script.
         environment: of the fork.
-        wait: start the process if there is none, and wait until it has imported all.
+        wait: start the process if there is none, and wait until it has imported all. The light one is waited for.
 
     Returns:
         `status`, negative for a signal, and the used `seconds` of processors and `kib` of memory; None if the script
@@ -116,8 +124,10 @@ def run_in_fork(script: str, environment: dict[str, str], wait: bool) -> dict[st
     if not folder:
         return None
     try:
-        if wait:
+        if wait or LIGHT in os.environ:
             wait_until_it_listens(folder, _launch(folder))
+        if LIGHT in os.environ:
+            _wait_for_relay(folder)
         if not os.path.exists(os.path.join(folder, RELAYED)):
             return None
         pid, answers = _fork(folder, [script], environment, direct=True)
@@ -196,6 +206,13 @@ def wait_until_it_listens(folder: str, pid: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while not os.path.exists(os.path.join(folder, "socket")) and _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
+
+
+def _wait_for_relay(folder: str) -> None:
+    """Wait a moment for the relay, which connects when the process begins to listen. It may have been killed."""
+    deadline = time.monotonic() + 0.5
+    while not os.path.exists(os.path.join(folder, RELAYED)) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _runs(pid: int) -> bool:

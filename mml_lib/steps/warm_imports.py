@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-IMPORTED = (
+IMPORTED_BY_STEPS = (
     "snakemake.script",
     "mml_lib.steps.open_step",
+    "threadpoolctl",
+    "encodings.cp437",
+    "encodings.utf_8_sig",
+)
+"""Modules of all steps."""
+
+IMPORTED = (
+    *IMPORTED_BY_STEPS,
     "mml_lib.steps.training_step",
     "mml_lib.steps.step_gpus",
     "mml_lib.schedulers.transfer",
@@ -27,16 +35,13 @@ IMPORTED = (
     "mml_lib.training.watching",
     "mml_lib.models.schedules",
     "torch.utils.serialization.config",
-    "threadpoolctl",
-    "encodings.cp437",
-    "encodings.utf_8_sig",
 )
 """Modules of trainings and predictions, which the process imports before it listens."""
 
 IMPORTED_LATE = {
     "mml_lib.search.trial_tables": ("optuna", "optuna.importance", "optuna.storages"),
     "mml_lib.reports": (
-        *("matplotlib.pyplot", "matplotlib.backends.backend_svg", "seaborn"),
+        *("matplotlib.pyplot", "matplotlib.backends.backend_svg"),
         *("pandas.core.methods.to_dict", "pandas.io.formats.style"),
     ),
     "mml_lib.tasks": (

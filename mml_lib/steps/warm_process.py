@@ -1,6 +1,7 @@
 """The warm process: it has imported torch, Lightning and timm, and forks off each step that needs them.
 
 Importing them takes seconds, which small steps pay again and again. The process ends with its run's Snakemake.
+In a run whose steps need no torch, the process is light: it imports the modules of the planned scripts alone.
 `machine.warm_start` is what its clients import. While it is idle it imports the modules of the planned scripts, which
 their forks then have.
 
@@ -27,8 +28,15 @@ from typing import Any
 
 from mml_lib.machine.locks import supervisor_lives
 from mml_lib.machine.slurm import own_job
-from mml_lib.machine.warm_start import FOLDER, RELAYED, SCRIPTS, SIGNALS, code_key
-from mml_lib.steps.warm_imports import IMPORTED, forget_exit_functions, modules_of, remember_entry_points, thread_pools
+from mml_lib.machine.warm_start import FOLDER, LIGHT, RELAYED, SCRIPTS, SIGNALS, code_key
+from mml_lib.steps.warm_imports import (
+    IMPORTED,
+    IMPORTED_BY_STEPS,
+    forget_exit_functions,
+    modules_of,
+    remember_entry_points,
+    thread_pools,
+)
 
 
 class WarmProcess:
@@ -198,9 +206,8 @@ def _become(request: dict[str, Any]) -> None:
     sys.argv = request["argv"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
     if threads := os.environ.get("OMP_NUM_THREADS"):
-        import torch
-
-        torch.set_num_threads(int(threads))
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(int(threads))
         thread_pools().limit(limits=int(threads))
 
 
@@ -217,15 +224,20 @@ def settle_imports() -> None:
 def main(folder: Path) -> None:
     """Import, serve, and in each fork run the script of its client."""
     code = code_key()
-    for module in IMPORTED:
-        importlib.import_module(module)
-    import torch
+    modules = modules_of(filter(None, os.environ.get(SCRIPTS, "").split(os.pathsep)))
+    if LIGHT in os.environ:
+        for module in (*IMPORTED_BY_STEPS, *modules):
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+    else:
+        for module in IMPORTED:
+            importlib.import_module(module)
+        import torch
 
-    if torch.cuda.is_initialized():
-        sys.exit("a GPU is in use already, which forks could not use then")
+        if torch.cuda.is_initialized():
+            sys.exit("a GPU is in use already, which forks could not use then")
     settle_imports()
-    scripts = filter(None, os.environ.get(SCRIPTS, "").split(os.pathsep))
-    process = WarmProcess(folder, code, modules_of(scripts))
+    process = WarmProcess(folder, code, modules)
     request = process.serve()
     if request is None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -297,6 +297,32 @@ def test_snakemake_gets_forks_without_clients_and_its_group_signals_them(tmp_pat
     assert without_relay is None
 
 
+LIGHT = """
+import os
+from mml_lib.machine.locks import name_supervisor
+from mml_lib.machine.warm_start import launch_relay, launch_warm_process, offer_warm_start, run_in_fork
+
+name_supervisor(); offer_warm_start(); launch_warm_process(["planned.py"], light=True); launch_relay()
+open("step.py", "w").write("import sys; print('torch' in sys.modules, 'this_planned' in sys.modules)")
+print(run_in_fork("step.py", dict(os.environ), wait=False)["status"])
+"""
+
+
+def test_steps_wait_for_a_light_process_that_imports_their_modules_and_no_torch(tmp_path: Path):
+    (tmp_path / "planned.py").write_text("from no_such_package import part\nfrom this_planned import part\n")
+    (tmp_path / "this_planned.py").write_text("part = 1\n")
+    variables = {key: value for key, value in os.environ.items() if key not in (SUPERVISOR, FOLDER)}
+    boss = subprocess.run(
+        [sys.executable, "-c", LIGHT],
+        cwd=tmp_path,
+        env=variables | {"PYTHONPATH": f"{LIBRARY}:{tmp_path}"},
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert boss.stdout.splitlines() == ["False True", "0"]
+
+
 def test_process_within_a_cluster_job_leaves_its_signals_to_steps(tmp_path: Path):
     code = f"""
 import signal
