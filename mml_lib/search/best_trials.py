@@ -33,12 +33,20 @@ def rank_trials(records: Sequence[TrialRecord], objective: Objective, rank: int)
     done = {record.run: record for record in reversed(records) if record.objectives is not None}
     ordered = sorted(done.values(), key=lambda record: (-objective.sign * _first(record), record.number))
     if len(ordered) < rank:
-        reasons = [f"trial {record.number}: {record.failure}" for record in records if record.failure]
-        why = f"; {len(reasons)} failed, the first {reasons[0]}" if reasons else "; lower search.top"
-        raise MMLError(
-            f"search: {len(ordered)} different trials of {len(records)} have a value, so none is number {rank}{why}"
-        )
+        raise MMLError(f"search: {_why_none_has(rank, len(ordered), records)}")
     return ordered[rank - 1]
+
+
+def _why_none_has(rank: int, ranked: int, records: Sequence[TrialRecord]) -> str:
+    """Return the reason why no trial has a rank: failures, with the first one, or too few different trials."""
+    failed = [record for record in records if record.failure]
+    if not failed:
+        return f"{ranked} different trials of {len(records)} have a value, so none is number {rank}; lower search.top"
+    place = f"trial {failed[0].number}: " if failed[0].number else ""  # slots of a rung may have none
+    first = f"{place}{failed[0].failure}"
+    if not ranked:
+        return f"no trial ended with a value; the first failure is: {first}"
+    return f"{ranked} different trials have a value, so none is number {rank}; {len(failed)} failed, first {first}"
 
 
 def check_unchanged(path: str | Path, record: TrialRecord) -> None:

@@ -13,6 +13,8 @@ from mml_lib.search.space import Space
 from mml_lib.search.trial_pipelines import trial_pipeline
 from mml_lib.search.trials import Objective, Trial, TrialRecord, TrialResult, with_result
 
+NONE_LEFT = "no training of the rung below is left to continue"
+
 
 def next_trial(
     config: Mapping[str, Any],
@@ -83,11 +85,18 @@ def continued_trial(
     continued = [place for slot in previous for place in slot.continued]
     place = choose_slot(len(below) // factor, factor, below, continued, objective)
     if place is None:
-        failure = "no training of the rung below is left to continue, as the others failed"
-        return Trial(TrialRecord(0, {}, None, failure=failure), None, below, continued)
+        return Trial(TrialRecord(0, {}, None, failure=_why_none_is_left(below)), None, below, continued)
     record = replace(below[place], objectives=None, epochs=None)
     pipeline = trial_pipeline(config, base, record.values)
     return Trial(record, dict(pipeline.content), below, [*continued, place])
+
+
+def _why_none_is_left(below: Sequence[TrialRecord]) -> str:
+    """Return the reason why a slot continues no training: the first failure in the rung below."""
+    failed = next((record for record in below if record.failure), None)
+    if failed is None:
+        return NONE_LEFT
+    return str(failed.failure) if failed.run is None else f"{NONE_LEFT}; trial {failed.number} failed: {failed.failure}"
 
 
 def records_of(

@@ -229,6 +229,6 @@ def as_text(table: pd.DataFrame, rows: int = 5) -> str:
         best = own.dropna(subset=["rank"]).sort_values("rank").head(rows)
         filled = [name for name in list(own)[list(own).index("failure") + 1 :] if own[name].notna().any()]
         columns = ["trial", "run", *filled]
-        parts.append(f"search {search}{f' ({label})' if label else ''}: {len(own)} trials, {numbers}; the best:")
-        parts.append(best[columns].to_string(index=False))
+        heading = f"search {search}{f' ({label})' if label else ''}: {len(own)} trials, {numbers}"
+        parts += [f"{heading}; the best:", best[columns].to_string(index=False)] if len(best) else [heading]
     return "\n".join(parts)
