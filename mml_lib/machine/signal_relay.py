@@ -7,12 +7,14 @@ another session. Where Snakemake itself asks for them, no client of the group ha
 import os
 import signal
 import sys
+import time
 
 from mml_lib.machine.warm_start import SIGNALS, connect, wait_until_it_listens
 
 
 def main(folder: str) -> None:
-    """Hand signals on until the warm process in a folder has ended."""
+    """Hand signals on until the warm process in a folder has ended, and remove what it left if it was killed."""
+    parent = os.getppid()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with open(os.path.join(folder, "started"), encoding="ascii") as started:
@@ -22,6 +24,11 @@ def main(folder: str) -> None:
         signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
     while connection.recv(1):
         pass
+    while os.getppid() == parent:  # Snakemake still runs, and sees by the folder that there was a process
+        time.sleep(1)
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
+    os.rmdir(folder)
 
 
 if __name__ == "__main__":

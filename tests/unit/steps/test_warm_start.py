@@ -297,6 +297,36 @@ def test_snakemake_gets_forks_without_clients_and_its_group_signals_them(tmp_pat
     assert without_relay is None
 
 
+KILLED = """
+import os, signal
+from mml_lib.machine.locks import name_supervisor
+from mml_lib.machine.warm_start import FOLDER, launch_relay, launch_warm_process, offer_warm_start, run_in_fork
+
+name_supervisor(); offer_warm_start(); launch_warm_process([], light=True); launch_relay()
+open("step.py", "w").write("import os; os.kill(os.getppid(), 9)")
+run_in_fork("step.py", dict(os.environ), wait=False)
+print(os.environ[FOLDER], os.path.exists(os.environ[FOLDER]))
+"""
+
+
+def test_folder_of_a_killed_process_is_removed_when_its_snakemake_has_ended(tmp_path: Path):
+    variables = {key: value for key, value in os.environ.items() if key not in (SUPERVISOR, FOLDER)}
+    boss = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        cwd=tmp_path,
+        env=variables | {"PYTHONPATH": str(LIBRARY)},
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    folder, was_there = boss.stdout.split()
+    assert was_there == "True"
+    deadline = time.monotonic() + 20
+    while os.path.exists(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 LIGHT = """
 import os
 from mml_lib.machine.locks import name_supervisor
