@@ -1,6 +1,6 @@
 """Fixtures of all tests: a file manager of its own for each, and the warnings that it prints.
 
-Also the order of the tests where several processes run them.
+Also the order of the tests where several processes run them, and the table of the benchmarks' figures.
 """
 
 import gc
@@ -13,6 +13,8 @@ import pytest
 
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.machine import terminal
+
+pytest_plugins = ["tests.support.benchmark_figures"]
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads that wait for each other do not spin: with more processes than cores, that takes most of their time.

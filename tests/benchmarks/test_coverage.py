@@ -1,6 +1,6 @@
 """Coverage of intervals, and error and power of comparisons, in simulation: the figures that the guide promises.
 
-Run by `pytest -m benchmark -n 0 -s tests/benchmarks/test_coverage.py`, which prints all settings.
+Run by `pytest -m benchmark -n 0 tests/benchmarks/test_coverage.py`, which prints a table.
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from threadpoolctl import threadpool_limits
 
+from tests.support.benchmark_figures import Figures
 from tests.support.simulations import Setting, coverage, told_apart
 
 SPREADS = {"accuracy": (0.05, 0.4), "auroc": (0.05, 0.4), "f1": (0.05, 0.4), "dice": (0.05, 0.4), "r2": (0.01, 0.08)}
@@ -58,13 +59,6 @@ def in_parallel(measure: Callable[[Setting], float], cells: list[Setting]) -> li
         return pool.map(measure, cells, chunksize=1)
 
 
-def show(capsys: pytest.CaptureFixture, cells: list[Setting], *columns: list[float]) -> None:
-    with capsys.disabled():
-        print()
-        for cell, *values in zip(cells, *columns, strict=True):
-            print("  ".join(f"{value:.3f}" for value in values), f" {cell}")
-
-
 def chance(share: float, repetitions: int) -> float:
     """Return three standard errors of a share."""
     return 3 * math.sqrt(share * (1 - share) / repetitions)
@@ -73,32 +67,35 @@ def chance(share: float, repetitions: int) -> float:
 @pytest.mark.benchmark
 @pytest.mark.parametrize("samples", REPETITIONS)
 @pytest.mark.parametrize("metric", SPREADS)
-def test_intervals_hold_the_truth_as_often_as_the_guide_says(metric: str, samples: int, capsys):
+def test_intervals_hold_the_truth_as_often_as_the_guide_says(metric: str, samples: int, figures: Figures):
     """93 to 97 % of 200 samples and more, 90 % of 50, each within what chance leaves; whatever the setting."""
     cells = settings(metric, samples)
     held = in_parallel(partial(coverage, repetitions=REPETITIONS[samples], seed=1), cells)
-    show(capsys, cells, held)
     least, most = (0.90, 0.98) if samples < 200 else (0.93, 0.97)
-    assert min(held) >= least - chance(least, REPETITIONS[samples])
-    assert least <= sum(held) / len(held) <= most
+    name = f"coverage of {metric}, {samples} samples"
+    figures.record(f"{name}, mean of settings", sum(held) / len(held), at_least=least, at_most=most)
+    worst = min(range(len(cells)), key=held.__getitem__)
+    lowest = least - chance(least, REPETITIONS[samples])
+    figures.record(f"{name}, lowest", held[worst], of=str(cells[worst]), at_least=lowest)
 
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("metric", ["dice", "accuracy"])
 @pytest.mark.parametrize("spread", [0.05, 0.4])
-def test_equal_procedures_are_told_apart_in_five_percent(metric: str, spread: float, capsys):
+def test_equal_procedures_are_told_apart_in_five_percent(metric: str, spread: float, figures: Figures):
     cells = compared(metric, spread)
     errors = in_parallel(partial(told_apart, repetitions=COMPARED, seed=1), cells)
-    show(capsys, cells, errors)
-    assert max(errors) <= 0.05 + chance(0.05, COMPARED)
+    worst = max(range(len(cells)), key=errors.__getitem__)
+    name = f"equal procedures told apart by {metric}, deviation {spread}"
+    figures.record(name, errors[worst], of=str(cells[worst]), at_most=0.05 + chance(0.05, COMPARED))
 
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("metric", ["dice", "accuracy"])
-def test_a_difference_of_two_deviations_is_found_by_five_repeats_of_five_folds(metric: str, capsys):
+def test_a_difference_of_two_deviations_is_found_by_five_repeats_of_five_folds(metric: str, figures: Figures):
     """By trainings that are independent, and those that have effects of folds and seeds in common."""
     cells = [cell for cell in compared(metric, 0.4) if (cell.runs, cell.folds) == (5, 5)]
     power = in_parallel(partial(told_apart, repetitions=COMPARED // 4, better=2, seed=1), cells)
-    show(capsys, cells, power)
-    assert power[0] >= 0.95
-    assert min(power) >= 0.8 - chance(0.8, COMPARED // 4)
+    figures.record(f"power for two deviations of {metric}, independent", power[0], at_least=0.95)
+    lowest = 0.8 - chance(0.8, COMPARED // 4)
+    figures.record(f"power for two deviations of {metric}, lowest", min(power), at_least=lowest)

@@ -1,6 +1,5 @@
 """Distances of 20 tasks with 10,000 × 512 features each: seconds of each measure."""
 
-import resource
 import time
 from dataclasses import replace
 from itertools import combinations, permutations
@@ -10,6 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from mml_lib.distances import MEASURES, TaskData
+from tests.support.benchmark_figures import Figures
 
 TASKS, SAMPLES, WIDTH, CLASSES, TIMED = 20, 10_000, 512, 10, 2
 MEASURED = [
@@ -45,21 +45,9 @@ def task(seed: int) -> TaskData:
     )
 
 
-class Clock:
-    """Seconds of work, and of all processors for it."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter(), time.process_time()
-
-    def read(self, number: int) -> np.ndarray:
-        """Return both for one of a number of pieces of work."""
-        now = time.perf_counter(), time.process_time()
-        return (np.array(now) - self.started) / number
-
-
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("name", "options"), MEASURED, ids=str)
-def test_seconds_of_all_distances(name: str, options: dict, capsys: pytest.CaptureFixture[str]):
+def test_seconds_of_all_distances(name: str, options: dict, figures: Figures):
     measure = MEASURES[name]
     read = measure.read_options(options)
     small = [replace(task(seed), features=task(seed).features[:600, :4], labels=None) for seed in range(2)]
@@ -67,20 +55,16 @@ def test_seconds_of_all_distances(name: str, options: dict, capsys: pytest.Captu
         measure.compare(*small, read)
     tasks = [task(seed) for seed in range(TIMED)]
     with threadpool_limits(1, "blas"):  # as the step computes pairs, several at a time
-        clock = Clock()
+        started = time.process_time()
         summaries = [measure.summary(data, read) for data in tasks]
-        summarised = clock.read(TIMED)
-        clock, pairs = Clock(), list(combinations(summaries, 2))
+        summarised = (time.process_time() - started) / TIMED
+        pairs = list(combinations(summaries, 2))
+        started = time.process_time()
         for source, target in pairs:
             measure.between(source, target, read)
-        compared = clock.read(len(pairs))
+        compared = (time.process_time() - started) / len(pairs)
     ordered = combinations if measure.symmetric else permutations
     number = len(list(ordered(range(TASKS), 2)))
-    seconds, cpu_seconds = TASKS * summarised + number * compared
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    with capsys.disabled():
-        print(
-            f"\n{name} {options or ''}: {summarised[0]:.2f} s a task and {compared[0]:.2f} s a pair; {TASKS} tasks, "
-            f"{number} pairs: {seconds:.0f} s by one thread ({cpu_seconds:.0f} s of processors); peak {peak:.1f} GB"
-        )
-    assert cpu_seconds < 3600
+    words = " ".join([name, *map(str, options.values())])
+    seconds = TASKS * summarised + number * compared
+    figures.record(f"distances by {words}: 20 tasks", seconds, "s", by="processor", at_most=3600)

@@ -18,6 +18,7 @@ from mml_lib.deployment.exporting.exported_network import ExportedNetwork
 from mml_lib.deployment.exporting.graph_files import TOLERANCE, largest_difference, write_graph
 from mml_lib.models.network import Network
 from mml_lib.task_types import LEARNABLE
+from tests.support.benchmark_figures import Figures
 from tests.support.places import CONFIG
 
 SIZE, CLASSES = 64, 4
@@ -75,9 +76,7 @@ def images_of_noise() -> np.ndarray:
 @pytest.mark.benchmark
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("task_type", LEARNABLE)
-def test_graphs_give_what_the_networks_give(
-    family: str, task_type: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_graphs_give_what_the_networks_give(family: str, task_type: str, tmp_path: Path, figures: Figures):
     model = ExportedNetwork(NetworkGroup([network_of(family, task_type)], [None]))
     images = images_of_noise()
     files = write_graph(model, images[:2], tmp_path)
@@ -85,9 +84,7 @@ def test_graphs_give_what_the_networks_give(
         expected = model(torch.from_numpy(images)).numpy()
     scale = 5.0 if task_type == "regression" else 1.0
     differences = {name: largest_difference([(run(images), expected)], scale) for name, run in files.runners.items()}
-    with capsys.disabled():
-        text = "  ".join(f"{name} {difference:.1g}" for name, difference in differences.items())
-        print(f"\n{family:13} {task_type:26} {text} {files.lacking}")
     assert expected.std(axis=0).mean() > 0.01 * scale  # images have different outputs
     assert files.onnx is not None, files.lacking
-    assert max(differences.values()) <= TOLERANCE
+    for name, difference in differences.items():
+        figures.record(f"export of {family}, {task_type}, {name}: difference", difference, at_most=TOLERANCE)

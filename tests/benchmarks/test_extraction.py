@@ -1,6 +1,5 @@
 """Extraction: images per second, of one processor, next to a bare loop of the same backbone over the packed array."""
 
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,8 @@ from mml_lib.inference.extraction import extract_features
 from mml_lib.inference.frozen_backbone import library_backbone
 from mml_lib.inference.prediction import best_device
 from mml_lib.tasks.struct import TaskStruct
+from tests.support.benchmark_figures import Figures
+from tests.support.timing import median_ratio, take_turns
 
 ROUNDS = 5
 BATCH = 64
@@ -38,7 +39,7 @@ def bare_loop(network: torch.nn.Module, task: TaskStruct, settings: dict, device
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("count", "size"), [(512, 64), (64, 224)])
 def test_extraction_is_as_fast_as_a_bare_loop(
-    packed: Callable[..., TaskStruct], count: int, size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    packed: Callable[..., TaskStruct], count: int, size: int, tmp_path: Path, figures: Figures
 ):
     torch.set_num_threads(1)  # whatever else runs on this machine, seconds of one processor are comparable
     task = packed(count, size)
@@ -59,17 +60,8 @@ def test_extraction_is_as_fast_as_a_bare_loop(
 
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     np.testing.assert_allclose(ours(), bare(), atol=1e-4)
-    seconds: dict[str, list[float]] = {"ours": [], "bare": []}
-    for _ in range(ROUNDS):
-        for loop in (ours, bare):
-            started = clock()
-            loop()
-            seconds[loop.__name__].append(clock() - started)
-    rates = {name: count / statistics.median(values) for name, values in seconds.items()}
-    ratio = statistics.median(theirs / own for own, theirs in zip(seconds["ours"], seconds["bare"], strict=True))
-    with capsys.disabled():
-        print(
-            f"\nfeatures by resnet18 of {size}×{size} on {device}: {rates['ours']:,.0f} images/s, bare loop "
-            f"{rates['bare']:,.0f}; ratio {ratio:.2f}"
-        )
-    assert ratio >= 0.9
+    seconds = take_turns({"ours": ours, "bare": bare}, ROUNDS, clock)
+    ratio = median_ratio(seconds["ours"], seconds["bare"])
+    by = "processor" if device.type == "cpu" else "clock"
+    name = f"features by resnet18 of {size}×{size}, {device.type}"
+    figures.record(name, ratio, of="a bare loop", by=by, at_most=1 / 0.9)

@@ -17,6 +17,7 @@ from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.models.network import Network, head_spec
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.trainer import build_trainer
+from tests.support.benchmark_figures import Figures
 from tests.support.demo_study import demo
 from tests.support.gpu_trainings import GPUS, one_gpu  # noqa: F401  (a fixture)
 from tests.support.small_tasks import ARCH, PRESETS, small_model
@@ -81,7 +82,7 @@ class Rates(Callback):
 
 @pytest.mark.parametrize("workers", [0, 4])  # without workers a thread reads ahead
 def test_packed_task_trains_resnet50_at_0_9_of_the_speed_of_a_fixed_batch(
-    packed: Callable[[int, int], TaskStruct], tmp_path: Path, capsys, workers: int
+    packed: Callable[[int, int], TaskStruct], tmp_path: Path, figures: Figures, workers: int
 ):
     struct, options = packed(COUNT, SIZE), {"max_epochs": 3, "accelerator": "gpu", "precision": "bf16-mixed"}
     sampling = Sampling(batch_size=BATCH, drop_last=True)
@@ -93,17 +94,12 @@ def test_packed_task_trains_resnet50_at_0_9_of_the_speed_of_a_fixed_batch(
     network = Network(RESNET, {struct.name: head_spec(struct, None)})
     loss = torch.nn.CrossEntropyLoss()
     trainer.fit(small_model(struct, network=network, loss=loss, optimizer=OPTIMIZER, metrics={}), data)
-    ours, fixed = (statistics.median(pair) for pair in zip(*rates.pairs[1:], strict=True))  # the first warms up
-    ratio = statistics.median(a / b for a, b in rates.pairs[1:])
-    with capsys.disabled():
-        print(
-            f"\nresnet50 at {SIZE}×{SIZE}, bf16, batch {BATCH}, {workers} workers, {torch.cuda.get_device_name()}: "
-            f"{ours:,.0f} images/s, of a fixed batch {fixed:,.0f}; ratio {ratio:.3f}"
-        )
-    assert ratio >= 0.9
+    ratio = statistics.median(a / b for a, b in rates.pairs[1:])  # the first warms up
+    name = f"images/s of resnet50 at 224×224, GPU, {workers} workers"
+    figures.record(name, ratio, of="a fixed batch on the GPU", by="clock", at_least=0.9)
 
 
-def test_four_trainings_at_once_take_less_than_one_after_another(tmp_path: Path, capsys):
+def test_four_trainings_at_once_take_less_than_one_after_another(tmp_path: Path, figures: Figures):
     mode = {"preset": "train", "subroutines": ["train"], "folds": [0, 1, 2, 3]}
     demo(tmp_path, 4, "pp")
     in_turn = demo(tmp_path, 4, mode=mode)
@@ -111,6 +107,5 @@ def test_four_trainings_at_once_take_less_than_one_after_another(tmp_path: Path,
     together = demo(tmp_path, 4, project="together", mode=mode, resources=shares)
     for project in ("measured", "together"):
         assert len(Workplace(tmp_path).files(f"results/{project}/MODELS/digits/*.json")) == 4
-    with capsys.disabled():
-        print(f"\nfour demo trainings on one GPU: one after another {in_turn:.1f} s, at once {together:.1f} s")
-    assert together < in_turn
+    name = "four demo trainings at once on one GPU"
+    figures.record(name, together / in_turn, of="one after another", by="clock", at_most=1)

@@ -17,6 +17,7 @@ import yaml
 
 from mml_lib.engine.opening import GC_THRESHOLD
 from mml_lib.engine.step_order import StepOrder
+from tests.support.benchmark_figures import Figures
 from tests.support.counted_plan import STUDY
 from tests.support.places import REPOSITORY
 from tests.support.simulated_schedule import greedy, networks, simulate, timeline
@@ -30,7 +31,7 @@ OPTIONS = ["--profile", str(REPOSITORY / "profiles/default"), "--configfile", "s
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("runs", "seconds"), [(667, 0.02), (6670, 0.1)])
-def test_choosing_a_step_is_quick_with_thousands_ready(capsys, runs: int, seconds: float):
+def test_choosing_a_step_is_quick_with_thousands_ready(figures: Figures, runs: int, seconds: float):
     steps = networks(runs, 5)
     ready = {step for step in steps if step.after is None}
     free, repeats = {"_cores": 2}, 5
@@ -44,17 +45,14 @@ def test_choosing_a_step_is_quick_with_thousands_ready(capsys, runs: int, second
     started = time.process_time()
     greedy().select_jobs(list(ready), [], free, {})
     plain = time.process_time() - started
-    with capsys.disabled():
-        print(
-            f"\n{len(ready)} steps ready: {ours:.4f} s a choice; Snakemake's greedy scheduler {plain:.4f} s, "
-            f"without the sizes of inputs; ratio {ours / plain:.2f}"
-        )
     assert [step.jobid for step in chosen] == [0, 3]
-    assert ours <= seconds
+    name = f"choosing a step of {len(ready):,} that are ready"
+    figures.record(f"{name}, to Snakemake", ours / plain, of="the greedy scheduler, no sizes of inputs", by="processor")
+    figures.record(name, ours, "s", by="processor", at_most=seconds)
 
 
 @pytest.mark.benchmark
-def test_timeline_of_twelve_runs_on_four_slots(capsys):
+def test_timeline_of_twelve_runs_on_four_slots(figures: Figures, capsys: pytest.CaptureFixture):
     before, after = networks(12, 5), networks(12, 5)
     simulate(before, 4, lambda ready, free: sorted(ready, key=lambda step: hash((step.jobid, 7))))
     simulate(after, 4, StepOrder(lambda: [("t", f"{run:08x}") for run in range(12)]).first)
@@ -64,9 +62,9 @@ def test_timeline_of_twelve_runs_on_four_slots(capsys):
     ]
     with capsys.disabled():
         print("\nbefore: an arbitrary order", *timeline(before), "after: the order of MML", *timeline(after), sep="\n")
-        print(f"first finished run: {first[0]:.0f} before, {first[1]:.0f} after")
-    assert first[1] <= 0.5 * first[0]
-    assert max(step.end for step in after) <= max(step.end for step in before)
+    figures.record("first finished run of 12", first[1] / first[0], of="an arbitrary order", at_most=0.5)
+    last = [max(step.end for step in steps) for steps in (after, before)]
+    figures.record("last finished run of 12", last[0] / last[1], of="an arbitrary order", at_most=1)
 
 
 def finish(process: subprocess.Popen) -> tuple[float, float, int]:
@@ -83,7 +81,7 @@ def wait_for_steps(process: subprocess.Popen, log: Path, number: int) -> None:
 
 
 @pytest.mark.benchmark
-def test_a_large_study_goes_on_after_a_kill(tmp_path: Path, capsys):
+def test_a_large_study_goes_on_after_a_kill(tmp_path: Path, figures: Figures):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY | {"sweep": {"seed": list(range(RUNS))}}))
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
 
@@ -94,30 +92,23 @@ def test_a_large_study_goes_on_after_a_kill(tmp_path: Path, capsys):
 
     planning, _, _ = finish(start("-n", log="plan"))
     first = min(RUNS * 8, 5000)
-    started = time.monotonic()
     killed = start(log="killed")
     wait_for_steps(killed, tmp_path / "killed", first)
     os.kill(killed.pid, signal.SIGKILL)
     before_kill, memory, status = finish(killed)
-    clock = time.monotonic() - started
     assert status == -signal.SIGKILL
     planning_again, _, _ = finish(start("-n", log="plan-again"))
-    started = time.monotonic()
     continued = start(log="continued")
     if RUNS > 1000:
         wait_for_steps(continued, tmp_path / "continued", 1000)
         os.kill(continued.pid, signal.SIGKILL)
     seconds, memory_again, status = finish(continued)
-    clock += time.monotonic() - started
     assert status == (-signal.SIGKILL if RUNS > 1000 else 0), (tmp_path / "continued").read_text()[-2000:]
     memory = max(memory, memory_again)
+    name, limit = f"study of {RUNS * 16:,} steps", None if RUNS > 1000 else 800 * RUNS / 667  # 400 s on two cores
+    figures.record(f"{name}: planned", planning, "s", by="processor")
+    again = planning_again / planning
+    figures.record(f"{name}: planned after a kill", again, of="before it", by="processor", at_most=1.2)
     done = first + 1000 if RUNS > 1000 else RUNS * 16
-    with capsys.disabled():
-        print(
-            f"\n{RUNS * 16} steps: planned in {planning:.1f} s of processors, after a kill -9 in step {first} in "
-            f"{planning_again:.1f} s (ratio {planning_again / planning:.2f}); {done} steps run in {before_kill:.1f} "
-            f"and {seconds:.1f} s with the planning, {clock:.0f} s by the clock; {memory:.0f} MB"
-        )
-    assert planning_again <= 1.2 * planning
-    assert RUNS > 1000 or before_kill + seconds <= 800 * RUNS / 667  # 400 s on two cores
-    assert memory <= 3000
+    figures.record(f"{name}: run, {done:,} steps", before_kill + seconds, "s", by="processor", at_most=limit)
+    figures.record(f"{name}: memory", memory, "MB", at_most=3000)

@@ -1,7 +1,6 @@
 """Patches: what they find that resizing loses, and how fast crops are read and windows are put together."""
 
 import csv
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,9 @@ from mml_lib.files.removing import size_of
 from mml_lib.images.stores.sized_store import PIXELS, SizedPixels, SizedWriter
 from mml_lib.models.network import Network
 from tests.benchmarks.lesions import draw_lesions
+from tests.support.benchmark_figures import Figures
 from tests.support.small_tasks import ARCH, DECODER
+from tests.support.timing import median_ratio, take_turns
 from tests.support.workplaces import Workplace
 
 SIDE = 256
@@ -55,7 +56,7 @@ def dice(workplace: Workplace, project: str) -> float:
 
 
 @pytest.mark.benchmark
-def test_patches_find_lesions_that_resizing_loses(tmp_path: Path, capsys):
+def test_patches_find_lesions_that_resizing_loses(tmp_path: Path, figures: Figures):
     (tmp_path / "images").mkdir()
     table = draw_lesions(tmp_path / "images", IMAGES, TESTED)
     workplace, values = Workplace(tmp_path), {}
@@ -66,26 +67,13 @@ def test_patches_find_lesions_that_resizing_loses(tmp_path: Path, capsys):
         workplace.write(study | {"trainer": changes["trainer"] | every})
         workplace.run()
         values[project] = dice(workplace, project)
-    with capsys.disabled():
-        print(f"\nlesions of 12 to 40 pixels in 2,000×1,500: Dice {values['patches']:.3f} by patches of 256×256")
-        print(f"                                           and {values['resized']:.3f} resized to 224×224")
-    assert values["patches"] > values["resized"] + 0.1
-
-
-def rates(feeds: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return how often each function ends in a second, the median of interleaved rounds."""
-    seconds: dict[str, list[float]] = {name: [] for name in feeds}
-    for number in range(rounds + 1):
-        for name, feed in feeds.items():
-            started = time.perf_counter()
-            feed()
-            if number:  # the first round warms up
-                seconds[name].append(time.perf_counter() - started)
-    return {name: 1 / statistics.median(times) for name, times in seconds.items()}
+    gain = values["patches"] - values["resized"]
+    figures.record("Dice of small lesions by patches", values["patches"])
+    figures.record("Dice of small lesions by patches: gain", gain, of="resized images", at_least=0.1)
 
 
 @pytest.mark.benchmark
-def test_crops_are_read_faster_from_a_mapped_file_than_from_zarr(tmp_path: Path, capsys):
+def test_crops_are_read_faster_from_a_mapped_file_than_from_zarr(tmp_path: Path, figures: Figures):
     zarr = pytest.importorskip("zarr")
     (tmp_path / "images").mkdir()
     count, crops = 8, 200
@@ -120,17 +108,17 @@ def test_crops_are_read_faster_from_a_mapped_file_than_from_zarr(tmp_path: Path,
             cut(mapped[number], top, left, out)
 
     feeds = {"mapped file": read_mapped, **{name: lambda name=name: read(name) for name in stores}}
-    per_second = {name: crops * rate for name, rate in rates(feeds, 5).items()}
-    with capsys.disabled():
-        print(f"\ncrops of {SIDE}×{SIDE} out of images of 2,000×1,500:")
-        for name, rate in per_second.items():
-            print(f"  {name:17} {rate:9,.0f} a second, {size_of([tmp_path / name]) / 1e6:5.0f} MB")
-    assert per_second["mapped file"] == max(per_second.values())
+    seconds = take_turns(feeds, 5, time.perf_counter)
+    for name in stores:
+        ratio = median_ratio(seconds["mapped file"], seconds[name])
+        figures.record(f"crops of a mapped file, to {name}", ratio, of=name, by="clock", at_most=1)
+        bytes_ratio = size_of([tmp_path / "mapped file"]) / size_of([tmp_path / name])
+        figures.record(f"bytes of a mapped file, to {name}", bytes_ratio, of=name)
 
 
 @pytest.mark.benchmark
 @torch.inference_mode()
-def test_sliding_window_is_as_fast_as_that_of_monai(capsys):
+def test_sliding_window_is_as_fast_as_that_of_monai(figures: Figures):
     inferers = pytest.importorskip("monai.inferers")
     image = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)
     tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float()
@@ -151,11 +139,6 @@ def test_sliding_window_is_as_fast_as_that_of_monai(capsys):
             return inferers.sliding_window_inference(tensor, (SIDE, SIDE), 16, answer, overlap=0.5, mode="gaussian")[0]
 
         assert torch.allclose(ours(), theirs(), atol=1e-5)
-        per_second = rates({"ours": ours, "MONAI": theirs}, 5)
-        ratio = per_second["ours"] / per_second["MONAI"]
-        with capsys.disabled():
-            print(
-                f"\n{name}: an image of 2,000×1,500 in {1 / per_second['ours']:.2f} s, MONAI "
-                f"{1 / per_second['MONAI']:.2f} s; {ratio:.2f} of its speed"
-            )
-        assert ratio > 0.8
+        seconds = take_turns({"ours": ours, "MONAI": theirs}, 5)
+        ratio = median_ratio(seconds["ours"], seconds["MONAI"])
+        figures.record(f"sliding window of {name}", ratio, of="MONAI's", by="processor", at_most=1.25)

@@ -1,7 +1,6 @@
 """Predictor: images per second from 224×224 JPEGs, of one processor, next to decoding and the bare network."""
 
 import statistics
-import time
 from pathlib import Path
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before timm)
@@ -16,15 +15,15 @@ from mml_lib.deployment.predictor import Member, Predictor, tensor_of
 from mml_lib.deployment.preparation import Preparation
 from mml_lib.models.network import Network
 from mml_lib.tasks.pixel_format import Conversion
+from tests.support.benchmark_figures import Figures
+from tests.support.timing import take_turns
 
 COUNT, SIZE, BATCH, ROUNDS = 64, 224, 32, 5
 ARCH = {"_target_": "mml_lib.models.network.timm_backbone", "name": "resnet18", "pretrained": False}
 
 
 @pytest.mark.benchmark
-def test_a_predictor_takes_little_more_than_decoding_and_its_network(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_predictor_takes_little_more_than_decoding_and_its_network(tmp_path: Path, figures: Figures):
     torch.set_num_threads(1)  # seconds of one processor are comparable, whatever else runs
     generator = np.random.default_rng(0)
     for number in range(COUNT):
@@ -50,19 +49,10 @@ def test_a_predictor_takes_little_more_than_decoding_and_its_network(
         for _ in range(COUNT // BATCH):
             network((batch.float() / 255 - 0.5) / 0.25, "t").numpy()
 
-    seconds: dict[str, list[float]] = {"ours": [], "decoding": [], "bare": []}
-    for loop in (ours, decoding, bare):  # the first round is not counted
-        loop()
-    for _ in range(ROUNDS):
-        for loop in (ours, decoding, bare):
-            started = time.process_time()
-            loop()
-            seconds[loop.__name__].append(time.process_time() - started)
+    seconds = take_turns({"ours": ours, "decoding": decoding, "bare": bare}, ROUNDS)
     rounds = list(zip(*seconds.values(), strict=True))
-    beside_decoding = statistics.median(bare_ / (own - decoded) for own, decoded, bare_ in rounds)
-    whole = statistics.median((decoded + bare_) / own for own, decoded, bare_ in rounds)
-    rates = {name: COUNT / statistics.median(values) for name, values in seconds.items()}
-    with capsys.disabled():
-        text = "  ".join(f"{name} {rate:.0f} images/s" for name, rate in rates.items())
-        print(f"\n{text}; of the bare network beside decoding {beside_decoding:.2f}, of both {whole:.2f}")
-    assert beside_decoding >= 0.8
+    whole = statistics.median(own / (decoded + bare_) for own, decoded, bare_ in rounds)
+    figures.record("predictor of 224×224 JPEGs", whole, of="decoding and the bare network", by="processor")
+    beside = statistics.median((own - decoded) / bare_ for own, decoded, bare_ in rounds)
+    name = "predictor of 224×224 JPEGs, less decoding"
+    figures.record(name, beside, of="the bare network", by="processor", at_most=1.25)

@@ -2,14 +2,14 @@
 
 import io
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pytest
@@ -19,6 +19,8 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.images.packing import pack
 from mml_lib.images.transforms import resolve
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from tests.support.benchmark_figures import Figures
+from tests.support.timing import median_ratio, take_turns
 
 COUNT, HEIGHT, WIDTH, SIZE = 2000, 768, 1024, 224
 CORES = len(os.sched_getaffinity(0))
@@ -86,35 +88,23 @@ def bare(pool: Executor, files: list[Path]) -> None:
     assert sum(pool.map(shrink, [files[start : start + 16] for start in range(0, len(files), 16)])) == len(files)
 
 
-def rate(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return COUNT / (time.perf_counter() - started)
-
-
 @pytest.mark.benchmark
-def test_packing_reaches_at_least_0_8_of_a_loop_that_only_decodes_and_resizes(photos: Dataset, tmp_path: Path, capsys):
+def test_packing_reaches_at_least_0_8_of_a_loop_that_only_decodes_and_resizes(
+    photos: Dataset, tmp_path: Path, figures: Figures
+):
     transforms = resolve(Preprocessing(size=SIZE))
     files = [photos.image_path(row) for row in range(COUNT)]
-    rates: dict[str, list[float]] = {"pack": [], "threads": [], "processes": []}
     with ThreadPoolExecutor(CORES) as threads, ProcessPoolExecutor(CORES, get_context("forkserver")) as processes:
-        for pool in (threads, processes):  # started, and the files in the page cache
-            bare(pool, files[:200])
-        for repetition in range(5):
-            folder = str(tmp_path / str(repetition))
-            rates["pack"].append(rate(lambda to=folder: pack(photos, range(COUNT), transforms, to, CORES)))
-            rates["threads"].append(rate(lambda: bare(threads, files)))
-            rates["processes"].append(rate(lambda: bare(processes, files)))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    faster = max(("threads", "processes"), key=medians.get)
-    ratios = [ours / theirs for ours, theirs in zip(rates["pack"], rates[faster], strict=True)]
-    with capsys.disabled():
-        print(
-            f"\npacking {COUNT} JPEGs of {WIDTH}×{HEIGHT} to {SIZE}×{SIZE} on {CORES} cores: {medians['pack']:.0f} "
-            f"images/s, a bare loop {medians['threads']:.0f} in threads, {medians['processes']:.0f} in processes; "
-            f"ratio to {faster} {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
-    assert statistics.median(ratios) >= 0.8
+        work = {
+            "pack": lambda: pack(photos, range(COUNT), transforms, mkdtemp(dir=tmp_path), CORES),
+            "threads": lambda: bare(threads, files),
+            "processes": lambda: bare(processes, files),
+        }
+        seconds = take_turns(work, 5, time.perf_counter)
+    for pool in ("threads", "processes"):
+        ratio = median_ratio(seconds["pack"], seconds[pool])
+        name = f"packing 2,000 JPEG of 1024×768, to {pool}"
+        figures.record(name, ratio, of=f"a bare loop in {pool}", by="clock", at_most=1.25)
 
 
 def peak_megabytes(manifest: Path, count: int, folder: Path) -> float:
@@ -125,11 +115,10 @@ def peak_megabytes(manifest: Path, count: int, folder: Path) -> float:
 
 
 @pytest.mark.benchmark
-def test_memory_of_packing_does_not_grow_with_the_number_of_images(photos: Dataset, tmp_path: Path, capsys):
+def test_memory_of_packing_does_not_grow_with_the_number_of_images(photos: Dataset, tmp_path: Path, figures: Figures):
     manifest = photos.folder / "dataset.json"
     peaks = {count: peak_megabytes(manifest, count, tmp_path / str(count)) for count in (COUNT // 8, COUNT // 2, COUNT)}
     arrays = COUNT * SIZE * SIZE * 3 / 2**20
-    with capsys.disabled():
-        memory = ", ".join(f"{peak:.0f} MB for {count}" for count, peak in peaks.items())
-        print(f"\nmemory of packing, above what it began with: {memory} images; the array of all is {arrays:.0f} MB")
-    assert peaks[COUNT] <= peaks[COUNT // 8] + 0.05 * arrays
+    for count, peak in peaks.items():
+        limit = peaks[COUNT // 8] + 0.05 * arrays if count == COUNT else None
+        figures.record(f"memory of packing {count:,} images", peak, "MB", of=f"{arrays:.0f} of all", at_most=limit)

@@ -1,6 +1,5 @@
 """Reading: seconds for headers and pixels of JPEGs next to the fewest calls of Pillow that do the same."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from PIL import Image, ImageOps
 
 from mml_lib.images.decoding import decode
 from mml_lib.images.readers import read_header
+from tests.support.benchmark_figures import Figures
+from tests.support.timing import median_ratio, take_turns
 
 COUNT, HEIGHT, WIDTH, SIZE = 200, 768, 1024, 224
 RESIZED = [{"name": "resize", "size": [SIZE, SIZE]}]
@@ -42,28 +43,20 @@ def bare_pixels(file: Path) -> np.ndarray:
 
 
 def ratio(ours: Callable[[Path], object], bare: Callable[[Path], object], files: list[Path]) -> float:
-    """Return how many times the processor time of Pillow's calls ours takes, the least of several turns."""
-    seconds: dict[Callable, list[float]] = {ours: [], bare: []}
-    for _ in range(7):
-        for function, values in seconds.items():
-            started = time.process_time()
-            for file in files:
-                function(file)
-            values.append(time.process_time() - started)
-    return min(seconds[ours]) / min(seconds[bare])
+    """Return how many times the processor time of Pillow's calls ours takes."""
+    work = {"ours": lambda: [ours(file) for file in files], "bare": lambda: [bare(file) for file in files]}
+    seconds = take_turns(work, 6)
+    return median_ratio(seconds["ours"], seconds["bare"])
 
 
 @pytest.mark.benchmark
-def test_pixels_cost_at_most_a_tenth_more_than_pillow(photos: list[Path], capsys: pytest.CaptureFixture):
+def test_pixels_cost_at_most_a_tenth_more_than_pillow(photos: list[Path], figures: Figures):
     times = ratio(lambda file: decode(file, RESIZED), bare_pixels, photos)
-    with capsys.disabled():
-        print(f"\ndecoding and resizing a JPEG: {times:.3f} times Pillow alone")
-    assert times < 1.1
+    figures.record("decoding and resizing a JPEG", times, of="Pillow alone", by="processor", at_most=1.1)
 
 
 @pytest.mark.benchmark
-def test_headers_cost_little_more_than_pillow(photos: list[Path], capsys: pytest.CaptureFixture):
+def test_headers_cost_little_more_than_pillow(photos: list[Path], figures: Figures):
     times = ratio(read_header, bare_size, photos)
-    with capsys.disabled():
-        print(f"\nthe header of a JPEG: {times:.3f} times Pillow alone")
-    assert times < 1.5, "some microseconds, of 70"
+    # 40 microseconds, of 50
+    figures.record("header of a JPEG", times, of="Pillow alone", by="processor", at_most=2)

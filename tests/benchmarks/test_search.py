@@ -13,6 +13,7 @@ from mml_lib.config.analysis.search_options import Halving
 from mml_lib.search.trials import Objective
 from tests.benchmarks.learning_curves import EPOCHS, halve, read_curves, read_tests
 from tests.benchmarks.surrogates import SURROGATES, optuna_search, own_search
+from tests.support.benchmark_figures import Figures
 
 pytestmark = pytest.mark.benchmark
 
@@ -35,12 +36,8 @@ def interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, 
     return float(values.mean()), float(low), float(high)
 
 
-def words(difference: tuple[float, float, float]) -> str:
-    return "{:+.3f} ({:+.3f} to {:+.3f})".format(*difference)
-
-
 @pytest.mark.parametrize("parallel", PARALLEL)
-def test_trials_are_as_good_as_those_of_optuna_in_one_process_and_better_than_random(parallel: int, capsys):
+def test_trials_are_as_good_as_those_of_optuna_in_one_process_and_better_than_random(parallel: int, figures: Figures):
     """Units are decades of the distance to the minimum, negative where this library is better.
 
     An interval is of 99.5 %, as nine of them have to contain 0.
@@ -57,12 +54,10 @@ def test_trials_are_as_good_as_those_of_optuna_in_one_process_and_better_than_ra
                     other = own_search(surrogate, rival, parallel, seed, max(NUMBERS))
                 for number in NUMBERS:
                     pairs.setdefault((rival, number), []).append(best(own, number) - best(other, number))
-    with capsys.disabled():
-        for number in NUMBERS:
-            differences = ", ".join(
-                f"{rival} {words(interval(pairs[rival, number]))}" for rival in ("optuna", "random", "grid")
-            )
-            print(f"\ntpe, {parallel} in flight, best of {number} trials in decades less than that of {differences}")
+    for (rival, number), differences in pairs.items():
+        mean, _, high = interval(differences)
+        name = f"search, {parallel} in flight, best of {number} trials, to {rival}"
+        figures.record(name, mean, "decades", of=f"{rival}; at most {high:.2f} by the interval")
     for number in NUMBERS:
         _, low, high = interval(pairs["optuna", number], 0.995)
         assert low <= 0 <= high, number
@@ -71,11 +66,11 @@ def test_trials_are_as_good_as_those_of_optuna_in_one_process_and_better_than_ra
 
 
 @pytest.mark.parametrize("name", ["accuracy", "loss"])
-def test_halving_finds_as_good_a_pipeline_in_at_most_two_fifths_of_the_epochs(name: str, capsys):
+def test_halving_finds_as_good_a_pipeline_in_at_most_two_fifths_of_the_epochs(name: str, figures: Figures):
     """Each seed searches 27 of the pipelines, in an order of its own, by halving and by full trainings of all.
 
     Both choose by validation, where the best of all is best by chance too. So the chosen pipelines are compared on the
-    test split, which chose nothing; differences of validation are printed as well. A test split of 397 images has a
+    test split, which chose nothing; differences of validation are recorded as well. A test split of 397 images has a
     standard error of almost one hundredth of accuracy, which the intervals over seeds do not contain.
     """
     curves, tests = read_curves(name), read_tests(name)
@@ -91,12 +86,8 @@ def test_halving_finds_as_good_a_pipeline_in_at_most_two_fifths_of_the_epochs(na
         validation.append(finals[full] - finals[halved])
         test.append(goal.sign * (tests[places[full]] - tests[places[halved]]))
         ranges.append(goal.sign * (tests[places[full]] - float(np.nanmedian([tests[place] for place in places]))))
-    with capsys.disabled():
-        print(
-            f"\nhalving, digits, {len(curves)} stored trainings: {np.mean(shares):.1%} of the epochs of full ones; by "
-            f"{name} its pipeline is worse by {words(interval(test))} on the test split and by "
-            f"{words(interval(validation))} in validation; the median pipeline by {np.mean(ranges):.4f} on the test "
-            f"split; the same pipeline in {validation.count(0.0)} of 10 seeds"
-        )
-    assert np.mean(shares) <= 0.4
-    assert interval(test)[0] <= 0.2 * float(np.mean(ranges)), "a fifth of what the median pipeline loses"
+    of = "full trainings"
+    figures.record(f"halving by {name}: epochs", float(np.mean(shares)), of=of, at_most=0.4)
+    figures.record(f"halving by {name}: loss in validation", interval(validation)[0], of=of)
+    lost = interval(test)[0] / float(np.mean(ranges))
+    figures.record(f"halving by {name}: loss in test", lost, of="what the median pipeline loses", at_most=0.2)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.benchmark_figures import Figures
 from tests.support.places import REPOSITORY
 from tests.support.workplaces import TINY
 
@@ -105,7 +106,7 @@ def snakemake(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, fl
 
 
 @pytest.mark.parametrize("halving", [False, True], ids=["full", "halving"])
-def test_a_thousand_trials_are_planned_in_at_most_15_seconds(tmp_path: Path, capsys, halving: bool):
+def test_a_thousand_trials_are_planned_in_at_most_15_seconds(tmp_path: Path, figures: Figures, halving: bool):
     ours, plain = tmp_path / "ours", tmp_path / "plain"
     for folder in (ours, plain):
         folder.mkdir()
@@ -113,19 +114,17 @@ def test_a_thousand_trials_are_planned_in_at_most_15_seconds(tmp_path: Path, cap
     (ours / "study.yaml").write_text(yaml.safe_dump(STUDY | {"search": search}))
     (plain / "Snakefile").write_text(PLAIN)
     (plain / "step.py").touch()
-    wall, computed, memory, output = snakemake(ours, REPOSITORY / "Snakefile", "-n", "--configfile", "study.yaml")
+    _, computed, memory, output = snakemake(ours, REPOSITORY / "Snakefile", "-n", "--configfile", "study.yaml")
     _, base, base_memory, base_output = snakemake(plain, plain / "Snakefile", "-n")
     steps, base_steps = (int(re.search(r"\ntotal +(\d+)", text)[1]) for text in (output, base_output))
-    with capsys.disabled():
-        print(
-            f"\nplanning {PLANNED} trials{' with halving' if halving else ''}, {steps} steps: {wall:.1f} s, computing "
-            f"{computed:.1f} s, {memory:.0f} MB; plain Snakemake with {base_steps} steps computing {base:.1f} s, "
-            f"{base_memory:.0f} MB; ratio per step {computed / steps / (base / base_steps):.2f}"
-        )
-    assert computed <= 15
+    name = f"planning 1,000 trials{' with halving' if halving else ''}"
+    of = "plain Snakemake, per step"
+    figures.record(f"{name}: memory", memory / base_memory, of="plain Snakemake")
+    figures.record(f"{name}, to Snakemake", computed / steps / (base / base_steps), of=of, by="processor")
+    figures.record(name, computed, "s", by="processor", at_most=15)
 
 
-def test_trials_cost_at_most_a_second_beside_training_and_keep_two_cores_busy(tmp_path: Path, capsys):
+def test_trials_cost_at_most_a_second_beside_training_and_keep_two_cores_busy(tmp_path: Path, figures: Figures):
     """The first trials prepare the data; more trials continue the search, and are measured as a whole command."""
     first, trials = 2, TRIALS + 2
     for number in (first, trials):
@@ -135,11 +134,5 @@ def test_trials_cost_at_most_a_second_beside_training_and_keep_two_cores_busy(tm
     trainings = [float(next(csv.DictReader(open(path), delimiter="\t"))["s"]) for path in files][first:]
     assert len(trainings) == TRIALS
     ratio = wall / (sum(trainings) / PARALLEL)
-    with capsys.disabled():
-        print(
-            f"\n{TRIALS} trials, {PARALLEL} in flight on 2 cores: {wall:.0f} s, trainings {sum(trainings):.0f} s; "
-            f"ratio to half of them {ratio:.3f}; beside trainings {(2 * wall - sum(trainings)) / TRIALS:.2f} s of a "
-            f"core each, computing {computed / TRIALS:.2f} s each (Snakemake, steps but for warm ones)"
-        )
-    assert computed / TRIALS <= 1
-    assert ratio <= 1.15
+    figures.record("trial, beside its training", computed / TRIALS, "s", by="processor", at_most=1)
+    figures.record("64 trials on two cores", ratio, of="half of the time of trainings", by="clock", at_most=1.15)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from mml_lib.files.unpacking import UNPACKED
+from tests.support.benchmark_figures import Figures
 from tests.support.workplaces import TINY, Workplace
 
 COUNT = int(os.environ.get("RADIOGRAPHS", "5000"))
@@ -61,17 +62,12 @@ def measure(place: Workplace, study: dict[str, Any], name: str) -> tuple[float, 
 
 
 @pytest.mark.benchmark
-def test_one_data_set_of_thirteen_tasks_takes_the_time_and_space_of_one(tmp_path: Path, capsys):
+def test_one_data_set_of_thirteen_tasks_takes_the_time_and_space_of_one(tmp_path: Path, figures: Figures):
     write_radiographs(tmp_path)
     place = Workplace(tmp_path, cores=CORES, forked=False)
     one, many = measure(place, shared(), "shared"), measure(place, separate(), "separate")
     place.write(shared() | {"project": "shared", "paths": {"data": "shared"}})
     assert place.planned("pp") == {}
-    with capsys.disabled():
-        print(
-            f"\n{COUNT:,} radiographs of {SIZE}×{SIZE} in 16 bits, {FINDINGS} tasks, {CORES} cores, until packed: "
-            f"{FINDINGS} data sets {many[0]:.0f} s and {many[1] / 1e6:,.0f} MB, one data set {one[0]:.0f} s and "
-            f"{one[1] / 1e6:,.0f} MB; ratios {many[0] / one[0]:.1f} and {many[1] / one[1]:.1f}"
-        )
-    assert many[0] > one[0]
-    assert many[1] > 10 * one[1]
+    name, of = f"{COUNT:,} radiographs in one data set of 13 tasks", "13 data sets"
+    figures.record(f"{name}: seconds", one[0] / many[0], of=of, by="clock", at_most=1)
+    figures.record(f"{name}: bytes", one[1] / many[1], of=of, at_most=0.1)

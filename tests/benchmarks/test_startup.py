@@ -20,7 +20,9 @@ from mml_lib.files.checksums import seal
 from mml_lib.machine.locks import SUPERVISOR, name_supervisor
 from mml_lib.predictions.predictions import read_predictions
 from mml_lib.torchvision_schemas import LIBRARY
+from tests.support.benchmark_figures import Figures
 from tests.support.places import REPOSITORY
+from tests.support.timing import median_ratio
 from tests.support.workplaces import Workplace
 
 REPETITIONS = 5
@@ -115,25 +117,20 @@ def bare_imports() -> float:
 
 
 @pytest.mark.benchmark
-def test_first_batch_comes_within_1_3_times_the_bare_imports(demo: Workplace, capsys):
+def test_first_batch_comes_within_1_3_times_the_bare_imports(demo: Workplace, figures: Figures):
     marker = demo.folder / "told"
     ours, bare = [], []
     for _ in range(1 + REPETITIONS):
         started = step(demo, "train_fold", FIRST_BATCH=str(marker))
         ours.append(float(marker.read_text()) - started)
         bare.append(bare_imports())
-    ratios = [a / b for a, b in zip(ours[1:], bare[1:], strict=True)]  # the first is for a warm disk cache
-    with capsys.disabled():
-        print(
-            f"\nfrom the start of train_fold to its first batch {statistics.median(ours[1:]):.2f} s, bare imports of "
-            f"torch, lightning.pytorch and timm {statistics.median(bare[1:]):.2f} s; ratio "
-            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-        )
-    assert statistics.median(ratios) <= 1.3
+    ratio = median_ratio(ours[1:], bare[1:])  # the first is for a warm disk cache
+    of = "imports of torch, Lightning and timm"
+    figures.record("first batch of a cold train_fold", ratio, of=of, by="clock", at_most=1.3)
 
 
 @pytest.mark.benchmark
-def test_light_steps_take_at_most_a_second_each(demo: Workplace, capsys):
+def test_light_steps_take_at_most_a_second_each(demo: Workplace, figures: Figures):
     rng = np.random.default_rng(0)
     targets = rng.integers(0, CLASSES, PREDICTIONS)
     logits = 2 * np.eye(CLASSES, dtype="f")[targets] + rng.normal(size=(PREDICTIONS, CLASSES)).astype("f")
@@ -142,20 +139,14 @@ def test_light_steps_take_at_most_a_second_each(demo: Workplace, capsys):
         type(read_predictions(path))(logits, targets, ids).write(path)
         seal(path)
     rules = ("test_fold", "summarize", "select_model", "finish_exp")
-    wall, computed = ({rule: [] for rule in rules} for _ in range(2))
+    seconds: dict[str, list[float]] = {rule: [] for rule in rules}
     for _ in range(1 + REPETITIONS):
         for rule in rules:
-            before, started = processor_time(), step(demo, rule)
-            wall[rule].append(time.monotonic() - started)
-            computed[rule].append(processor_time() - before)
+            before = processor_time()
+            step(demo, rule)
+            seconds[rule].append(processor_time() - before)
     measured = [path.read_text() for path in demo.files("results/startup/METRICS/*/*/test.json")]
     assert sum(f'"samples": {PREDICTIONS}' in text for text in measured) == 1
-    durations = ", ".join(f"{rule} {spread(wall[rule][1:])}, computing {spread(computed[rule][1:])}" for rule in rules)
-    with capsys.disabled():
-        print(f"\nfrom start to end, {PREDICTIONS:,} predictions, 4 metrics, 1,000 resamples: {durations}")
     for rule in rules:
-        assert statistics.median(computed[rule][1:]) <= 1, rule
-
-
-def spread(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+        name = f"cold {rule} of {PREDICTIONS:,} predictions"
+        figures.record(name, statistics.median(seconds[rule][1:]), "s", by="processor", at_most=1)

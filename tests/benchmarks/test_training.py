@@ -3,8 +3,6 @@
 Seconds are processor time, which other processes on the machine do not change much: all of this computes in one thread.
 """
 
-import resource
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +26,9 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
+from tests.support.benchmark_figures import Figures
 from tests.support.small_tasks import ARCH, PRESETS, fake_task, small_model
+from tests.support.timing import median_ratio
 from tests.support.workplaces import TINY
 
 OPTIMIZER = {"_target_": "torch.optim.AdamW", "lr": 0.003, "weight_decay": 0.01}
@@ -61,13 +61,6 @@ def fit(model: MMLModule, data: MMLDataModule, folder: Path, epochs: int, clock:
     built = build_trainer(cfg, folder, {})
     built.callbacks.insert(0, clock)
     built.fit(model, data)
-
-
-def compare(ours: list[float], others: list[float]) -> tuple[float, str]:
-    """Return the median of paired ratios, and words about it; the first pair is for warming up."""
-    ratios = [a / b for a, b in zip(ours[1:], others[1:], strict=True)]
-    median = statistics.median(ratios)
-    return median, f"ratio {median:.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
 
 
 class BareLoop:
@@ -121,7 +114,7 @@ class BareLoop:
 def test_epoch_through_the_stack_costs_at_most_1_15_times_a_bare_loop(
     packed: Callable[[int, int], TaskStruct],
     tmp_path: Path,
-    capsys,
+    figures: Figures,
     count: int,
     size: int,
     batch: int,
@@ -144,15 +137,9 @@ def test_epoch_through_the_stack_costs_at_most_1_15_times_a_bare_loop(
     )
     clock = Clock(bare.epoch)
     fit(model, data, tmp_path / "checkpoints", epochs, clock)
-    ratio, ratios = compare(clock.epochs, bare.epochs[:-1])
-    seconds = statistics.median(clock.epochs[1:]), statistics.median(bare.epochs[1:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    with capsys.disabled():
-        print(
-            f"\nepoch of {count} images at {size}×{size}, batch {batch}, augmentations {augmentations}: "
-            f"{seconds[0]:.3f} s, bare loop {seconds[1]:.3f} s; {ratios}; peak memory {peak:.0f} MB"
-        )
-    assert ratio <= 1.15
+    ratio = median_ratio(clock.epochs[1:], bare.epochs[1:-1])  # the first ones warm up
+    name = f"epoch of {size}×{size}, batch {batch}, augmentations {augmentations}"
+    figures.record(name, ratio, of="a bare loop", by="processor", at_most=1.15)
 
 
 @pytest.mark.benchmark
@@ -160,7 +147,7 @@ def test_epoch_through_the_stack_costs_at_most_1_15_times_a_bare_loop(
     ("task_type", "count", "classes"), [("classification", 8000, 10), ("semantic_segmentation", 4000, 5)]
 )
 def test_epoch_with_all_default_metrics_costs_at_most_1_05_times_one_without(
-    tmp_path: Path, capsys, task_type: str, count: int, classes: int
+    tmp_path: Path, figures: Figures, task_type: str, count: int, classes: int
 ):
     struct = fake_task(tmp_path, task_type, num_samples=count, num_classes=classes)
     metrics = build_metrics(TASK_TYPES[task_type].default_metrics, task_type, struct.num_outputs)
@@ -174,12 +161,7 @@ def test_epoch_with_all_default_metrics_costs_at_most_1_05_times_one_without(
     model = small_model(struct, metrics=metrics)
     fit(model, MMLDataModule(struct, 0, Sampling(batch_size=64), seed=0), tmp_path / "checkpoints", 10, clock)
     having, lacking = clock.epochs[::2], clock.epochs[1::2]
-    ratio, ratios = compare(having, lacking)
-    train, val = (len(struct.select(part, 0)) for part in ("train", "val"))
     assert all(f"val/{name}" in model.history[0] for name in TASK_TYPES[task_type].default_metrics)
-    with capsys.disabled():
-        print(
-            f"\nepoch of a {task_type}, {train:,} samples and {val:,} to validate, {len(metrics)} metrics: "
-            f"{statistics.median(having[1:]):.3f} s, without {statistics.median(lacking[1:]):.3f} s; {ratios}"
-        )
-    assert ratio <= 1.05
+    ratio = median_ratio(having[1:], lacking[1:])
+    name = f"epoch of a {task_type} with {len(metrics)} metrics"
+    figures.record(name, ratio, of="without metrics", by="processor", at_most=1.05)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.benchmark_figures import Figures
 from tests.support.demo_study import demo
 from tests.support.workplaces import Workplace
 
 pytestmark = pytest.mark.benchmark
 
 
-def test_steps_start_within_a_second_by_a_process_that_has_torch_imported(tmp_path: Path, capsys):
+def test_steps_start_within_a_second_by_a_process_that_has_torch_imported(tmp_path: Path, figures: Figures):
     """A prediction of a small network takes little but its start; the first one waits for the process to be there."""
     whole, steps = {}, {}
     for name, warm in (("warm", True), ("cold", False)):
@@ -22,11 +23,8 @@ def test_steps_start_within_a_second_by_a_process_that_has_torch_imported(tmp_pa
         whole[name] = demo(folder, os.cpu_count(), warm_start=warm)
         files = Workplace(folder).files("results/measured/BENCHMARKS/predict_fold/*.tsv")
         steps[name] = [float(next(csv.DictReader(open(file), delimiter="\t"))["s"]) for file in files]
-    with capsys.disabled():
-        for name, times in steps.items():
-            durations = f"{statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})"
-            print(
-                f"\n{name}: demo study from nothing {whole[name]:.1f} s, each of {len(times)} predictions {durations}"
-            )
-    assert whole["warm"] < 0.8 * whole["cold"]
-    assert statistics.median(steps["warm"]) < 1
+    ratio = whole["warm"] / whole["cold"]
+    figures.record("demo study, warm start", ratio, of="cold starts", by="clock", at_most=0.8)
+    for name, limit in (("cold", None), ("warm", 1)):
+        seconds = statistics.median(steps[name])
+        figures.record(f"prediction of the demo study, {name}", seconds, "s", by="clock", at_most=limit)

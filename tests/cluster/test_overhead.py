@@ -7,6 +7,7 @@ from statistics import median
 import pytest
 
 from mml_lib.machine.measured import Measured, benchmark_files
+from tests.support.benchmark_figures import Figures
 from tests.support.cluster_studies import TESTED, OnCluster
 from tests.support.slurm_cluster import described, jobs_of
 from tests.support.workplaces import Workplace
@@ -23,7 +24,7 @@ TAGGED = PATIENT | {
 """A data set, a task, 197 tasks that tags derive, and the end: 200 steps."""
 
 
-def test_submitted_step_costs_few_seconds(workplace: OnCluster):
+def test_submitted_step_costs_few_seconds(workplace: OnCluster, figures: Figures):
     """Packing in eight parts, one after another, takes longer than on this machine by what submitting costs."""
     workplace.forked = False
     study = PATIENT | {"mode": "pp", "preprocess_shards": 8}
@@ -36,12 +37,11 @@ def test_submitted_step_costs_few_seconds(workplace: OnCluster):
         seconds[name] = time.monotonic() - began
     jobs = len(jobs_of(workplace.folder))
     overhead = (seconds["cluster"] - seconds["here"]) / jobs
-    print(f"\n{jobs} jobs: {seconds['cluster']:.0f} s, here {seconds['here']:.0f} s: {overhead:.1f} s each")
     assert jobs == 10
-    assert overhead < 30
+    figures.record("submitted step", overhead, "s", of="the same step here", by="clock", at_most=30)
 
 
-def test_network_costs_few_seconds_beside_its_work(workplace: OnCluster):
+def test_network_costs_few_seconds_beside_its_work(workplace: OnCluster, figures: Figures):
     """Seconds of a job for each of its networks, without those of a training and a prediction in a warm process."""
     workplace.forked = False
     tasks = {"stripes": TESTED["tasks"]["stripes"] | {"folds": 9}}
@@ -59,17 +59,17 @@ def test_network_costs_few_seconds_beside_its_work(workplace: OnCluster):
                 median(step.seconds for step in steps if step.rule == rule) for rule in ("train_fold", "predict_fold")
             ]
         overhead = (ended - began).total_seconds() / number - sum(work)
-        print(f"\n{number} networks in a job: {overhead:.1f} s each beside {sum(work):.1f} s of work")
-        assert overhead < 40
+        name = f"network on a cluster beside its work, {number} in a job"
+        figures.record(name, overhead, "s", by="clock", at_most=40)
 
 
-def test_study_of_200_light_steps_submits_one_job(workplace: OnCluster):
+def test_study_of_200_light_steps_submits_one_job(workplace: OnCluster, figures: Figures):
     workplace.forked = False
     workplace.write(TAGGED)
     steps = workplace.planned()
     began = time.monotonic()
     workplace.run()
     jobs = len(jobs_of(workplace.folder))
-    print(f"\n{sum(steps.values())} steps, {jobs} jobs submitted, {time.monotonic() - began:.0f} s")
     assert sum(steps.values()) == 200
-    assert jobs == 1
+    figures.record("200 light steps on a cluster", time.monotonic() - began, "s", by="clock")
+    figures.record("jobs of 200 light steps", jobs, at_most=1)

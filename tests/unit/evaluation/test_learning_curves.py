@@ -13,6 +13,7 @@ from mml_lib.evaluation.comparisons.tested import TestedNetwork, runs_of
 from mml_lib.evaluation.procedures import estimate
 from mml_lib.reports.question_figures import draw_curves
 from mml_lib.tasks.curves import Point
+from tests.support.benchmark_figures import Figures
 from tests.support.small_networks import NUMBER, network_of
 
 SIZES = np.array([40.0, 80.0, 160.0, 320.0, 640.0])
@@ -161,7 +162,7 @@ def test_sizes_without_a_metric_do_not_count():
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("units", "folds"), [(3, 1), (5, 1), (1, 5), (3, 5)])
-def test_interval_covers_what_a_law_extrapolates_to(units: int, folds: int):
+def test_interval_covers_what_a_law_extrapolates_to(units: int, folds: int, figures: Figures):
     rng, covered, times = np.random.default_rng(units + folds), np.zeros(2), 200
     truth = 0.95 - 0.1 * np.append(SCALED, [2, 4]) ** -0.4
     deviation = np.sqrt(0.1 * 0.9 / 300)  # of 300 test samples, which all sizes share
@@ -174,12 +175,14 @@ def test_interval_covers_what_a_law_extrapolates_to(units: int, folds: int):
         law = law_of(SIZES, points, "accuracy")
         low, high = law.interval(SIZES.max() * np.array([2, 4]))
         covered += (low <= truth[-2:]) & (truth[-2:] <= high)
-    assert (covered / times >= 0.9).all(), covered / times
+    for factor, share in zip((2, 4), covered / times, strict=True):
+        name = f"coverage of a learning curve, {units} subsets × {folds} folds, {factor} times the samples"
+        figures.record(name, float(share), at_least=0.9)
 
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("subsets", "runs"), [(3, 1), (5, 1), (3, 3), (5, 3)])
-def test_interval_covers_the_mean_over_subsets(subsets: int, runs: int):
+def test_interval_covers_the_mean_over_subsets(subsets: int, runs: int, figures: Figures):
     """Subsets differ more than trainings on one of them do; all see the same 300 test samples."""
     rng, times, covered, naive = np.random.default_rng(subsets + runs), 400, 0, 0
     truth, deviation = 0.8, np.sqrt(0.8 * 0.2 / 300)
@@ -198,8 +201,9 @@ def test_interval_covers_the_mean_over_subsets(subsets: int, runs: int):
         alone = estimate({f"{m.point.seed}-{m.run}": {0: m.metrics} for m in members}, "accuracy")
         covered += estimated.low <= truth <= estimated.high
         naive += alone.low <= truth <= alone.high
-    print(f"\n{subsets} subsets, {runs} runs: {covered / times:.3f}, runs as if independent: {naive / times:.3f}")
-    assert 0.92 <= covered / times <= 0.995
+    name = f"coverage of a learning curve's points, {subsets} subsets × {runs} runs"
+    figures.record(f"{name}, runs as if independent", naive / times)
+    figures.record(name, covered / times, at_least=0.92, at_most=0.995)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------------
