@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mml_lib.config.pipeline_folder import LIBRARY
+from mml_lib.engine.cluster.slurm_patches import keep_jobs_without_state, submit_after_outage, submit_lost_again
 from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
 from mml_lib.engine.notifications import send, title_of_run
 from mml_lib.engine.outer_pipeline import warn_of_triggers
-from mml_lib.engine.patches import submit_lost_again
 from mml_lib.engine.preflight.backbones import check_backbones
 from mml_lib.engine.preflight.launch import check_pipelines
 from mml_lib.engine.retraining import refuse_retraining
@@ -72,6 +72,8 @@ def start_run(study: Study, dag: "DAG") -> None:
             remove(path, root=path.parent)
         say(f"planning again without unfinished outputs of a killed step: {', '.join(map(str, paths))}")
         start_again(dag)
+    keep_jobs_without_state()
+    submit_after_outage(slurm.queued)
     submit_lost_again(slurm.lost)
     if study.gpus.on_cluster:
         record_submitted_runs(study)

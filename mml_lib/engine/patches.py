@@ -1,4 +1,6 @@
-"""All patches of Snakemake and of its executor for SLURM, each with its reason and the condition for its removal.
+"""Patches of Snakemake, each with its reason and the condition for its removal.
+
+Those of its groups and of its executor for SLURM are in `engine/cluster`.
 
 `tests/unit/engine/test_patches.py` has a test for each that fails once the installed version needs it no more. The
 default profile imports this module before Snakemake reads anything: imports stand within the functions.
@@ -8,7 +10,7 @@ import _thread
 import functools
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,37 +307,6 @@ def keep_job_number(number: Callable[[], str | None]) -> None:
 
     started = PersistenceBase.started
     PersistenceBase.started = lambda self, job, external_jobid=None: started(self, job, external_jobid or number())
-
-
-def submit_lost_again(lost: Callable[[set[str]], Mapping[str, str]]) -> None:
-    """Have the executor submit those jobs again that SLURM has preempted, or lost with their nodes, for good.
-
-    Where SLURM does not put such a job back into the queue (`PreemptMode=CANCEL`), the executor waits for it for ever.
-    As with a job that is put back, this is no failure, and asks for no more than before. This can go when the executor
-    submits them itself.
-
-    Args:
-        lost: gives the states of the lost jobs among those with some numbers.
-    """
-    from snakemake.logging import logger
-
-    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
-    if plugin is None:
-        return
-    check = plugin.Executor.check_active_jobs
-
-    async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
-        states = lost({job.external_jobid for job in active_jobs})
-        async for job in check(executor, active_jobs):
-            number = job.external_jobid
-            if number in states:
-                state = states[number].lower().replace("_", " ")
-                logger.warning(f"SLURM job {number} ({state}) does not come back: submitted again")
-                executor.run_job(job.job)
-            else:
-                yield job
-
-    plugin.Executor.check_active_jobs = check_active_jobs
 
 
 def start_after(dag: "DAG", job: "Job", earlier: Iterable["Job"]) -> None:

@@ -86,6 +86,16 @@ def lost(jobs: Collection[str]) -> dict[str, str]:
     return _states(_output_of(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
 
 
+def queued(name: str, comment: str) -> list[str] | None:
+    """Return the numbers of this user's jobs with a name and a comment, also of ended ones; None without an answer."""
+    command = ["squeue", "--noheader", "--me", "--states=all", f"--name={name}", "--format=%i|%k"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode != 0:
+        return None
+    rows = [line.split("|", 1) for line in process.stdout.splitlines()]
+    return [number for number, other in rows if other == comment]
+
+
 def folders() -> set[Path]:
     """Return the working folders whose jobs of a Snakemake wait or run, also where that Snakemake was killed."""
     jobs = [line.split("|") for line in _output_of("squeue", "--noheader", "--me", "--format=%k|%Z").splitlines()]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import stat
@@ -40,6 +41,8 @@ SchedulerParameters=sched_interval=2,bf_interval=2
 GresTypes=gpu
 KillWait=10
 MinJobAge=7200
+JobCompType=jobcomp/filetxt
+JobCompLoc={folder}/completed.txt
 MpiDefault=none
 ReturnToService=2
 SlurmdTimeout=15
@@ -99,7 +102,7 @@ class Cluster:
         options = [f"--{option}={self.folder / name}" for option, name in files.items()]
         self.folder.chmod(0o755)
         subprocess.run(["/usr/sbin/munged", "--force", f"--key-file={key}", *options], check=True)
-        subprocess.run(["/usr/sbin/slurmctld", "-c"], check=True)
+        self.start_controller("-c")
         for node in ("n1", "n2"):
             self.start_node(node)
         deadline = time.monotonic() + 120
@@ -117,6 +120,16 @@ class Cluster:
             (ETC / "gres.conf").unlink(missing_ok=True)
 
     @staticmethod
+    def start_controller(*options: str) -> None:
+        subprocess.run(["/usr/sbin/slurmctld", *options], check=True)
+
+    def restart_controller(self, seconds: float) -> None:
+        """Stop the controller, as its service does, and start it again after some time, with what it has saved."""
+        self._end(self.folder / "slurmctld.pid")
+        time.sleep(seconds)
+        self.start_controller()
+
+    @staticmethod
     def start_node(node: str) -> None:
         subprocess.run(["/usr/sbin/slurmd", "-N", node], check=True)
 
@@ -128,6 +141,19 @@ class Cluster:
         while not asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").startswith("down"):
             assert time.monotonic() < deadline, asked("sinfo")
             time.sleep(0.2)
+
+    @staticmethod
+    def drain_node(node: str) -> None:
+        """Let a node end its jobs and take no others, and wait until it has ended them."""
+        asked("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+        deadline = time.monotonic() + 120
+        while asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").split()[:1] != ["drained"]:
+            assert time.monotonic() < deadline, asked("sinfo")
+            time.sleep(0.2)
+
+    @staticmethod
+    def resume_node(node: str) -> None:
+        asked("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
     def _hurry(self) -> None:
         """Start requeued jobs at once: SLURM keeps each for two minutes."""
@@ -181,6 +207,13 @@ def jobs_of(folder: Path, rule: str = "", states: str = "all") -> dict[str, str]
     lines = asked("squeue", "--noheader", f"--states={states}", "--format=%i|%T|%Z|%k").splitlines()
     rows = [line.split("|") for line in lines]
     return {row[0]: row[1] for row in rows if row[2] == str(folder) and row[3].startswith(f"rule_{rule}")}
+
+
+def completed() -> dict[str, str]:
+    """Return the states of the jobs that have ended, by the record of SLURM that `sacct` reads."""
+    file = re.search(r"JobCompLoc=(.*)", (ETC / "slurm.conf").read_text())[1]
+    lines = asked("sacct", "--completion", f"--file={file}", "--noheader", "--parsable2", "--format=JobID,State")
+    return dict(line.split("|") for line in lines.splitlines())
 
 
 def described(job: str) -> dict[str, str]:

@@ -20,7 +20,6 @@ import pytest
 import snakemake.common
 import snakemake.io
 import snakemake.rules
-import snakemake_executor_plugin_slurm as plugin
 from snakemake.api import Workflow
 from snakemake.cli import get_argument_parser, parse_config
 from snakemake.common import get_input_function_aux_params
@@ -305,41 +304,6 @@ def test_snakemake_within_a_cluster_job_still_drops_its_number(monkeypatch: pyte
     patches.keep_job_number(lambda: "17")
     assert marks(None) == ["17"]
     assert marks("18") == ["18"]
-
-
-def still_active(monkeypatch: pytest.MonkeyPatch, state: str) -> tuple[list[Any], Any]:
-    """Return the jobs that the executor goes on to wait for if SLURM gives one a state, and the executor."""
-    job = SimpleNamespace(external_jobid="17", job="the job", aux={})
-
-    async def query(*_: Any) -> tuple[dict[str, str], float]:
-        return {"17": state}, 0.1
-
-    monkeypatch.setattr(plugin, "query_job_status", query)
-    monkeypatch.setattr(plugin, "is_query_tool_available", lambda name: True)
-    monkeypatch.setattr(plugin, "get_min_job_age", lambda: 300)
-    executor = MagicMock()
-    executor.get_status_command.return_value = "sacct"
-    executor.workflow.executor_settings.status_attempts = 1
-    executor.workflow.executor_settings.init_seconds_before_status_checks = 40
-    executor._status_query_min_seconds, executor._status_query_max_seconds = None, 0.0
-    executor.next_seconds_between_status_checks = 40
-
-    async def collect() -> list[Any]:
-        return [active async for active in plugin.Executor.check_active_jobs(executor, [job])]
-
-    return asyncio.run(collect()), executor
-
-
-def test_executor_still_waits_for_preempted_jobs_that_do_not_come_back(monkeypatch: pytest.MonkeyPatch):
-    active, executor = still_active(monkeypatch, "PREEMPTED")
-    assert len(active) == 1
-    assert not executor.report_job_error.called
-
-    monkeypatch.setattr(plugin.Executor, "check_active_jobs", plugin.Executor.check_active_jobs)
-    patches.submit_lost_again(lambda numbers: dict.fromkeys(numbers, "PREEMPTED"))
-    active, executor = still_active(monkeypatch, "PREEMPTED")
-    assert not active
-    executor.run_job.assert_called_once_with("the job")
 
 
 def test_snakemake_counts_the_jobs_that_a_job_waits_for():
