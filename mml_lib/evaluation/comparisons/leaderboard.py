@@ -25,10 +25,10 @@ RUN, ENSEMBLE = "run", "ensemble"
 """Kinds of rows beside `procedure`: runs of a procedure that has several, and the ensemble, whose name this is too."""
 
 ABOUT = {
-    PROCEDURE: "95 % interval of a procedure: of the expected metric of one network that it trains. It accounts for "
-    "new test samples (whole groups, if there are groups) and for further trainings that differ by seed and fold. The "
+    PROCEDURE: "95 % interval of the expected metric of one network that the procedure trains. It accounts for new "
+    "test samples (whole groups, if there are groups) and for further trainings that differ by seed and fold. The "
     "training set is fixed.",
-    NETWORKS: "95 % interval of a single network or an ensemble: of its metric on new test samples (whole groups, if "
+    NETWORKS: "95 % interval of the metric of a single network or an ensemble on new test samples (whole groups, if "
     "there are groups). It does not account for other trainings.",
 }
 """Sentences on the subject of an interval; the guide and the captions of the report have the same."""
