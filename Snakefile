@@ -71,7 +71,7 @@ make_local(
 
 
 rule all:
-    """Do what the study's mode says."""
+    """Make all outputs of the study's mode."""
     default_target: module_name(workflow) is None
     input:
         lambda wildcards: study.inputs.finish.targets(study.cfg.mode.id, rules),

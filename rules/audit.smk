@@ -4,7 +4,7 @@ inputs = study.inputs.audit
 
 
 rule measure_images:
-    """Measure brightness, contrast, sharpness and border of the packed images of a task; keep thumbnails for hashes."""
+    """Measure brightness, contrast, sharpness and border of a task's packed images, and store thumbnails for hashes."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         images=ancient(inputs.packed_images),  # PREPROCESSED/{dataset}/{pack}
@@ -49,7 +49,7 @@ rule find_neighbours:
 
 
 rule find_duplicates:
-    """List pairs of images of a task that are nearly the same."""
+    """List near duplicates among the images of a task."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         measures=fm.pattern("image_measures"),  # AUDIT/{task}/measures.npz
@@ -72,7 +72,7 @@ rule find_duplicates:
 
 
 rule find_outliers:
-    """List samples far from all others, and blank, dark, over-exposed and blurred images."""
+    """List outliers, and blank, dark, over-exposed and blurred images of a task."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         measures=fm.pattern("image_measures"),  # AUDIT/{task}/measures.npz
@@ -91,7 +91,7 @@ rule find_outliers:
 
 
 rule predict_by_probe:
-    """Predict each labelled sample of a task by a linear model on features that has not seen its fold."""
+    """Predict each labelled sample of a task with a linear model on features that was not fitted on its fold."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         features=ancient(inputs.features),  # FEATURES/{task}/{extractor}.npz
@@ -108,13 +108,13 @@ rule predict_by_probe:
         mem_mb=study.resources.mem_mb("predict_by_probe", 4000),
         runtime=study.resources.runtime("predict_by_probe", 60),
     message:
-        "predict the samples of {wildcards.task} by a linear model on features"
+        "predict the samples of {wildcards.task} with a linear model on features"
     script:
         "../scripts/predict_by_probe.py"
 
 
 rule find_label_errors:
-    """List samples whose labels are probably wrong, and classes by how well they are told apart."""
+    """List samples whose labels are probably wrong, and pairs of classes by how well they can be distinguished."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         predictions=inputs.predictions,  # AUDIT/{task}/predictions.npz, or PREDICTIONS/{task}/*/*.npz
@@ -132,7 +132,7 @@ rule find_label_errors:
 
 
 rule check_shortcuts:
-    """Check what the split, metadata, and the size, format and border of images give away."""
+    """Check a task for shortcuts: targets that image size, format, border, metadata or features predict."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         dataset=ancient(study.inputs.info.dataset),  # RAW/{dataset}/dataset.json
@@ -155,7 +155,7 @@ rule check_shortcuts:
 
 
 rule compare_datasets:
-    """List pairs of images of different data sets that are nearly the same."""
+    """List near duplicates between images of different data sets."""
     input:
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
         measures=inputs.all_measures,  # AUDIT/*/measures.npz
@@ -217,7 +217,7 @@ rule draw_map:
 
 
 rule draw_audit:
-    """List all suspects of a task, and draw them; write the tables of its audit as pages."""
+    """List and draw all suspicious samples of a task, and write the tables of its audit as pages."""
     input:
         unpack(inputs.tables),  # AUDIT/{task}/*.csv
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
@@ -237,6 +237,6 @@ rule draw_audit:
     conda:
         "../config/environment.yaml"
     message:
-        "draw the suspects of {wildcards.task}"
+        "draw the suspicious samples of {wildcards.task}"
     script:
         "../scripts/draw_audit.py"

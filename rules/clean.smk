@@ -4,7 +4,7 @@ import time
 
 
 rule clean_up:
-    """List artefacts that no study refers to and leftovers of killed runs; remove them if the study says `force`."""
+    """List artefacts that no study uses and leftovers of killed runs; remove them if the study sets `force`."""
     output:
         table=fm.output("unused"),  # INFO/unused.csv
     log:

@@ -4,7 +4,7 @@ inputs = study.inputs.deployment
 
 
 rule apply_networks:
-    """Predict new images by trained networks, with their distance to the training images."""
+    """Predict new images with trained networks, and compute their distance to the training images."""
     input:
         parameters=inputs.parameters,  # PARAMETERS/{task}/*.safetensors
         models=inputs.models,  # MODELS/{task}/*.json
@@ -60,7 +60,7 @@ use rule apply_networks as apply_masks with:
 
 
 rule export_run:
-    """Export a run as ONNX and torch.export, with description, model card and script; check it by its predictions."""
+    """Export a run as ONNX and torch.export, with description, model card and script, and check its predictions."""
     input:
         parameters=inputs.parameters,  # PARAMETERS/{task}/*.safetensors
         models=inputs.models,  # MODELS/{task}/*.json

@@ -36,7 +36,7 @@ rule predict_fold:
 
 
 rule test_fold:
-    """Compute the metrics of one network's predictions, with intervals, and on resamples of the samples."""
+    """Compute the metrics of one network's predictions, with intervals, and their values on bootstrap resamples."""
     input:
         predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
         task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
@@ -90,7 +90,7 @@ use rule test_fold as test_other with:
 
 
 rule measure_masks:
-    """Measure predicted masks for each class, with intervals, and for each image, at the packed and the original size."""
+    """Compute metrics of predicted masks for each class, with intervals, and each image, at packed and original size."""
     input:
         predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
         task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
@@ -166,7 +166,7 @@ rule test_out_of_fold:
 
 
 rule summarize:
-    """Summarize the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
+    """Summarize the metrics of each procedure of a mode over seeds and folds, with intervals and differences."""
     input:
         metrics=inputs.all_metrics,  # METRICS/*/*/*.json
         resampled=inputs.all_resampled_metrics,  # METRICS/*/*/*.npz

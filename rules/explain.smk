@@ -4,7 +4,7 @@ inputs = study.inputs.explain
 
 
 rule explain:
-    """Explain predictions of the best run of a task: the parts of images by which it decided."""
+    """Explain predictions of the best run of a task: the image regions that its decisions depend on."""
     input:
         parameters=inputs.parameters,  # PARAMETERS/{task}/*.safetensors
         models=inputs.models,  # MODELS/{task}/*.json

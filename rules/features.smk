@@ -55,13 +55,13 @@ rule fit_linear_probe:
         penalty=inputs.penalty,
         label=inputs.baseline_label,
     message:
-        "fit {params.label} on features of {wildcards.task} beside fold {wildcards.fold}"
+        "fit {params.label} on features of {wildcards.task} without fold {wildcards.fold}"
     script:
         "../scripts/fit_linear_probe.py"
 
 
 rule predict_baseline:
-    """Predict one split of a task by a simple model on the features of a fold's training samples."""
+    """Predict one split of a task with a simple model on the features of a fold's training samples."""
     input:
         features=inputs.baseline_features,  # FEATURES/{task}/*.npz
         task=ancient(inputs.baseline_description),  # TASKS/{task}/{task id}.json
@@ -80,7 +80,7 @@ rule predict_baseline:
         neighbours=inputs.neighbours,
         label=inputs.baseline_label,
     message:
-        "predict {wildcards.eval} of {wildcards.task} beside fold {wildcards.fold}: {params.label} on features"
+        "predict {wildcards.eval} of {wildcards.task} without fold {wildcards.fold}: {params.label} on features"
     script:
         "../scripts/predict_baseline.py"
 
@@ -101,7 +101,7 @@ use rule test_fold as test_baseline with:
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
     message:
-        "test a baseline on {wildcards.eval} of {wildcards.task} beside fold {wildcards.fold}: {wildcards.run}"
+        "test a baseline on {wildcards.eval} of {wildcards.task} without fold {wildcards.fold}: {wildcards.run}"
 
 
 use rule test_out_of_fold as test_pooled_baseline with:

@@ -56,7 +56,7 @@ rule estimate_dimension:
 
 
 rule draw_dimensions:
-    """Draw the performance of tasks over their intrinsic dimension."""
+    """Draw the performance on tasks against their intrinsic dimension."""
     input:
         tasks=fm.pattern("task_table"),  # INFO/tasks.csv
         models=fm.pattern("model_table"),  # INFO/models.csv
@@ -75,7 +75,7 @@ rule draw_dimensions:
     params:
         metrics=inputs.main_metrics,
     message:
-        "draw the performance of tasks over their intrinsic dimension"
+        "draw the performance on tasks against their intrinsic dimension"
     script:
         "../scripts/draw_dimensions.py"
 
@@ -119,7 +119,7 @@ rule list_tasks:
 
 
 rule list_models:
-    """Write a table of all models of the project, with the files of each that are on the disk."""
+    """Write a table of all models of the project, with their files on disk."""
     input:
         inputs.model_folders,
     output:
@@ -146,7 +146,7 @@ rule list_models:
 
 
 rule list_resources:
-    """Write used and requested resources of steps, and the forecast of the remaining ones."""
+    """Write measured and requested resources of steps, and the forecast of the remaining steps."""
     output:
         table=report(
             fm.output("resource_table"),  # INFO/resources.csv
@@ -163,7 +163,7 @@ rule list_resources:
         ahead=lambda wildcards: study.inputs.info.forecast(rules),
         used=lambda wildcards: study.inputs.info.consumption(rules),
     message:
-        "list the resources of steps, used and remaining"
+        "list measured and expected resources of steps"
     script:
         "../scripts/list_resources.py"
 

@@ -4,7 +4,7 @@ inputs = study.inputs.operating
 
 
 rule find_operating_points:
-    """Choose thresholds by validation samples, and report them on others, with the decision curve of the best run."""
+    """Choose thresholds by validation samples, report them on others, and compute the best run's decision curve."""
     input:
         validation=inputs.validation,  # CALIBRATED or PREDICTIONS/{task}/*/val.npz
         test=inputs.test,  # CALIBRATED or PREDICTIONS/{task}/*/test.npz

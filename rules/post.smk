@@ -88,7 +88,7 @@ rule predict_ensemble:
 
 
 rule collect_metadata:
-    """Collect the columns of a data set by which results are split into groups."""
+    """Collect the columns of a data set by which results are grouped."""
     input:
         dataset=study.inputs.info.dataset,  # RAW/{dataset}/dataset.json
     output:
@@ -109,7 +109,7 @@ rule collect_metadata:
 
 
 rule compare_runs:
-    """Compare procedures, runs and ensembles on test samples: a leaderboard, and results of each class and group."""
+    """Compare procedures, runs and ensembles on test samples: a leaderboard, and results for each class and group."""
     input:
         predictions=inputs.compared_predictions,  # CALIBRATED or PREDICTIONS/*/*/*.npz
         ensembles=inputs.compared_ensembles,  # ENSEMBLES/*/{mode}/*.npz

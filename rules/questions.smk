@@ -32,7 +32,7 @@ rule compare_with_baseline:
 
 
 rule draw_curve:
-    """Draw metrics over the training samples, or the wrong labels, of tasks that differ in one tag."""
+    """Draw metrics against the training samples, or the wrong labels, of tasks that differ in one tag."""
     input:
         resampled=inputs.curve_resampled_metrics,  # METRICS/*/*/*.npz
         tasks=ancient(inputs.curve_descriptions),  # TASKS/*/*.json

@@ -111,7 +111,7 @@ rule write_methods:
 
 
 rule write_report:
-    """Write the report of a study: one page with the answer first, and its tables as files."""
+    """Write the report of a study: one page that begins with the answer, and its tables as files."""
     input:
         tasks=ancient(pages.page_descriptions),  # TASKS/*/*.json
         datasets=ancient(pages.page_datasets),  # RAW/*/dataset.json

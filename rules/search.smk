@@ -4,7 +4,7 @@ inputs = study.inputs.search
 
 
 rule propose_trial:
-    """Propose a trial from the results of earlier ones."""
+    """Propose a trial from the results of earlier trials."""
     input:
         pipeline=ancient(inputs.base),  # PIPELINES/{task}/*.yaml
         previous=ancient(inputs.previous),  # SEARCH/{task}/{search}/trial-*.json
@@ -28,7 +28,7 @@ rule propose_trial:
 
 
 rule promote_trial:
-    """Choose the training that a slot of a rung continues, among those of the rung below."""
+    """Choose the training of the rung below that a slot of a rung continues."""
     input:
         pipeline=ancient(inputs.base),  # PIPELINES/{task}/*.yaml
         previous=ancient(inputs.slot_before),  # SEARCH/{task}/{search}/rung{rung}-*.json
@@ -51,7 +51,7 @@ rule promote_trial:
 
 
 rule train_trial:
-    """Train a trial on one fold, up to the epochs of its rung. Its network is stored as that of an ordinary run."""
+    """Train a trial on one fold, up to the epochs of its rung, and store its network like that of an ordinary run."""
     input:
         pipeline=ancient(inputs.base),  # PIPELINES/{task}/*.yaml
         trial=ancient(inputs.trial),  # SEARCH/{task}/{search}/*.json
@@ -89,7 +89,7 @@ rule train_trial:
 
 
 rule choose_trial:
-    """Choose the pipeline of a run: that of one of the best trials."""
+    """Choose one of the best trials as the pipeline of a run."""
     input:
         trials=ancient(inputs.finished_trials),  # SEARCH/{task}/{search}/*.json
         results=ancient(inputs.finished_results),  # SEARCH/{task}/{search}/rung*-*-fold*.json
@@ -104,7 +104,7 @@ rule choose_trial:
         rank=inputs.rank,
         pipeline=inputs.chosen_pipeline,  # PIPELINES/{task}/{run}.yaml
     message:
-        "choose number {params.rank} of the trials of search {wildcards.search} on {wildcards.task}"
+        "choose the trial of rank {params.rank} in search {wildcards.search} on {wildcards.task}"
     script:
         "../scripts/choose_trial.py"
 

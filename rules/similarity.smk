@@ -4,7 +4,7 @@ inputs = study.inputs.similarity
 
 
 rule compute_distances:
-    """Compute the distances of all pairs of tasks by one measure, except those that are stored."""
+    """Compute the missing distances between all pairs of tasks by one measure."""
     input:
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
         features=ancient(inputs.features),  # FEATURES/*/*.npz
@@ -29,7 +29,7 @@ rule compute_distances:
         pairs=inputs.pairs,
         files=inputs.pair_files,  # DISTANCES/{measure}-pairs/*/*.json
     message:
-        "compute the distances {wildcards.measure} between tasks"
+        "compute {wildcards.measure} distances between tasks"
     script:
         "../scripts/compute_distances.py"
 
@@ -60,6 +60,6 @@ rule collect_distances:
         tasks=inputs.compared,
         pivot=study.pivot,
     message:
-        "collect the distances {wildcards.measure} between tasks"
+        "collect {wildcards.measure} distances between tasks"
     script:
         "../scripts/collect_distances.py"

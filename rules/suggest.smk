@@ -28,7 +28,7 @@ rule suggest_pipeline:
 
 
 rule describe_suggestions:
-    """Describe the suggestions for a task: what came from where, and why."""
+    """Describe the suggestions for a task: the origin of each value, and the reason."""
     input:
         suggestions=inputs.suggestions,  # BLUEPRINTS/{task}/suggestion-*.yaml
     output:

@@ -4,7 +4,7 @@ inputs = study.inputs.tasks
 
 
 rule download_file:
-    """Fetch a file, resuming if possible, and check its checksum; data sets share it."""
+    """Download a file that data sets share, resuming if possible, and check its checksum."""
     output:
         file=fm.output("download"),  # DOWNLOADS/{checksum}/{file_name}
     log:
@@ -21,7 +21,7 @@ rule download_file:
 
 
 rule create_dataset:
-    """Unpack, write or find the images of a data set, and write its manifest."""
+    """Unpack, write or list the images of a data set, and write its manifest."""
     input:
         downloads=ancient(inputs.downloads),  # DOWNLOADS/*/*
         made=inputs.made_files,

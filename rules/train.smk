@@ -4,7 +4,7 @@ inputs = study.inputs.train
 
 
 rule check_images:
-    """Compare the images of tasks by their content: no network may learn an image that it is tested on."""
+    """Refuse leakage: compare the images of tasks by their content, so that no test image is a training image."""
     input:
         descriptions=inputs.guarded_descriptions,  # TASKS/*/*.json
     output:
@@ -18,13 +18,13 @@ rule check_images:
         guards=inputs.guards,
         described=inputs.foreign_descriptions,
     message:
-        "compare the images that networks learn with those that they are tested on"
+        "check that no test image is a training image"
     script:
         "../scripts/check_images.py"
 
 
 rule write_pipeline:
-    """Write the pipeline of a run: all that decides its result."""
+    """Write the pipeline of a run: everything that decides its result."""
     input:
         suggestion=ancient(inputs.suggestion),  # BLUEPRINTS/{task}/suggestion-*.yaml
         choice=ancient(inputs.search_choice),  # SEARCH/{task}/*/{run}.yaml
@@ -44,7 +44,7 @@ rule write_pipeline:
 
 
 rule select_model:
-    """Choose the model that a run starts from among all candidates, with the reason."""
+    """Choose the model that a run starts from among all candidates, and state the reason."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
         models=ancient(inputs.candidate_models),  # MODELS/*/*.json
@@ -95,7 +95,7 @@ rule tune_fold:
 
 
 rule train_fold:
-    """Train one network on one fold of one task, beside its co-tasks if it has some."""
+    """Train one network on one fold of one task, together with its co-tasks if it has any."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
@@ -135,7 +135,7 @@ rule train_fold:
 
 
 rule store_blueprint:
-    """Keep the pipeline of a task's best run as a blueprint for studies of other tasks."""
+    """Store the pipeline of a task's best run as a blueprint for studies of other tasks."""
     input:
         pipelines=inputs.pipelines,  # PIPELINES/{task}/*.yaml
         models=inputs.models,  # MODELS/{task}/*.json
@@ -148,6 +148,6 @@ rule store_blueprint:
     params:
         by=inputs.main_metric,
     message:
-        "keep the best pipeline of {wildcards.task} as a blueprint"
+        "store the best pipeline of {wildcards.task} as a blueprint"
     script:
         "../scripts/store_blueprint.py"

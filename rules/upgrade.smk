@@ -17,7 +17,7 @@ rule upgrade_formats:
 
 
 rule downgrade_formats:
-    """Restore the files that an upgrade has rewritten."""
+    """Restore the original files from the backup of an upgrade."""
     output:
         report=fm.output("downgrade"),  # BACKUPS/{backup}/downgrade.json
     log:

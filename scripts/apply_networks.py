@@ -1,4 +1,4 @@
-"""Predict new images by trained networks, with their distance to the training images."""
+"""Predict new images with trained networks, and compute their distance to the training images."""
 
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.files.atomic import write_text

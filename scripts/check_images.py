@@ -1,4 +1,4 @@
-"""Compare the images of tasks by their content: no network may learn an image that it is tested on."""
+"""Refuse leakage: compare the images of tasks by their content, so that no test image is a training image."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text

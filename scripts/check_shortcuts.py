@@ -1,4 +1,4 @@
-"""Check what the split, metadata, and the size, format and border of images give away."""
+"""Check a task for shortcuts: targets that image size, format, border, metadata or features predict."""
 
 from mml_lib.audit.audit_tables import shortcut_table
 from mml_lib.audit.audited_task import AuditedTask

@@ -1,4 +1,4 @@
-"""Choose the pipeline of a run: that of one of the best trials."""
+"""Choose one of the best trials as the pipeline of a run."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.search.best_trials import check_unchanged, choice_text, rank_trials

@@ -1,4 +1,4 @@
-"""List artefacts that no study refers to and leftovers of killed runs; remove them if the study says `force`."""
+"""List artefacts that no study uses and leftovers of killed runs; remove them if the study sets `force`."""
 
 from mml_lib.cleaning.removal import Cleaning
 from mml_lib.errors import MMLError

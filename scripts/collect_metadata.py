@@ -1,4 +1,4 @@
-"""Collect the columns of a data set by which results are split into groups."""
+"""Collect the columns of a data set by which results are grouped."""
 
 from mml_lib.files.unpacking import UNPACKED
 from mml_lib.images.readers.header_fields import collect_columns

@@ -1,4 +1,4 @@
-"""List pairs of images of different data sets that are nearly the same."""
+"""List near duplicates between images of different data sets."""
 
 import numpy as np
 

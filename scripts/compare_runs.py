@@ -1,4 +1,4 @@
-"""Compare procedures, runs and ensembles on test samples: a leaderboard, and results of each class and group."""
+"""Compare procedures, runs and ensembles on test samples: a leaderboard, and results for each class and group."""
 
 from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.comparisons.answer_files import add_ensembles, add_networks, read_uncalibrated

@@ -1,4 +1,4 @@
-"""Compute the distances of all pairs of tasks by one measure, except those that are stored."""
+"""Compute the missing distances between all pairs of tasks by one measure."""
 
 from mml_lib.distances import MEASURES
 from mml_lib.distances.pair_computation import compute_pairs

@@ -1,4 +1,4 @@
-"""Describe the suggestions for a task: what came from where, and why."""
+"""Describe the suggestions for a task: the origin of each value, and the reason."""
 
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.machine.terminal import say

@@ -1,4 +1,4 @@
-"""Restore the files that an upgrade has rewritten."""
+"""Restore the original files from the backup of an upgrade."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup

@@ -1,4 +1,4 @@
-"""List all suspects of a task, and draw them; write the tables of its audit as pages."""
+"""List and draw all suspicious samples of a task, and write the tables of its audit as pages."""
 
 import pandas as pd
 

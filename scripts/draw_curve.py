@@ -1,4 +1,4 @@
-"""Draw metrics over the training samples, or the wrong labels, of tasks that differ in one tag."""
+"""Draw metrics against the training samples, or the wrong labels, of tasks that differ in one tag."""
 
 from mml_lib.evaluation.comparisons.curve_table import as_text, curve_table
 from mml_lib.evaluation.comparisons.power_law import fit_all, fit_table, sentences

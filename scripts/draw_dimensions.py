@@ -1,4 +1,4 @@
-"""Draw the performance of tasks over their intrinsic dimension."""
+"""Draw the performance on tasks against their intrinsic dimension."""
 
 import pandas as pd
 

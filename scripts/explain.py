@@ -1,4 +1,4 @@
-"""Explain predictions of the best run of a task: the parts of images by which it decided."""
+"""Explain predictions of the best run of a task: the image regions that its decisions depend on."""
 
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.explanations.explanation_maps import write_maps

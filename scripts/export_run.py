@@ -1,4 +1,4 @@
-"""Export a run as ONNX and torch.export, with description, model card and script; check it by its predictions."""
+"""Export a run as ONNX and torch.export, with description, model card and script, and check its predictions."""
 
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.evaluation.network_metrics import NetworkMetrics

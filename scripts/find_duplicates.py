@@ -1,4 +1,4 @@
-"""List pairs of images of a task that are nearly the same."""
+"""List near duplicates among the images of a task."""
 
 from mml_lib.audit.audit_tables import duplicate_table
 from mml_lib.audit.audited_task import AuditedTask

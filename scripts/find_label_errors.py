@@ -1,4 +1,4 @@
-"""List samples whose labels are probably wrong, and classes by how well they are told apart."""
+"""List samples whose labels are probably wrong, and pairs of classes by how well they can be distinguished."""
 
 from mml_lib.audit.audit_tables import label_tables
 from mml_lib.audit.audited_task import AuditedTask

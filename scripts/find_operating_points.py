@@ -1,4 +1,4 @@
-"""Choose thresholds by validation samples, and report them on others, with the decision curve of the best run."""
+"""Choose thresholds by validation samples, report them on others, and compute the best run's decision curve."""
 
 from mml_lib.evaluation.operating.decision_curves import decision_rows
 from mml_lib.evaluation.operating.operating_points import operating_rows

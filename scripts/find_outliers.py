@@ -1,4 +1,4 @@
-"""List samples far from all others, and blank, dark, over-exposed and blurred images."""
+"""List outliers, and blank, dark, over-exposed and blurred images of a task."""
 
 from mml_lib.audit.audit_tables import fault_table, outlier_table
 from mml_lib.audit.audited_task import AuditedTask

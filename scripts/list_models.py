@@ -1,4 +1,4 @@
-"""Write a table of all models of the project, with the files of each that are on the disk."""
+"""Write a table of all models of the project, with their files on disk."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say

@@ -1,4 +1,4 @@
-"""Write used and requested resources of steps, and the forecast of the remaining ones."""
+"""Write measured and requested resources of steps, and the forecast of the remaining steps."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Measure the packed images of a task, and keep thumbnails of them."""
+"""Measure the packed images of a task, and store thumbnails of them."""
 
 from mml_lib.audit.image_measures import measure_images
 from mml_lib.data.packed_rows import open_packed

@@ -1,4 +1,4 @@
-"""Predict one split of a task by a simple model on the features of a fold's training samples."""
+"""Predict one split of a task with a simple model on the features of a fold's training samples."""
 
 from mml_lib.features.baseline_models import predict_by_neighbours, predict_by_probe
 from mml_lib.features.feature_files import Features

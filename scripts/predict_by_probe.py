@@ -1,4 +1,4 @@
-"""Predict each labelled sample of a task by a linear model on features that has not seen its fold."""
+"""Predict each labelled sample of a task with a linear model on features that was not fitted on its fold."""
 
 from mml_lib.audit.audited_task import AuditedTask
 from mml_lib.audit.linear_probe import predict_task

@@ -1,4 +1,4 @@
-"""Choose the training that a slot of a rung continues, among those of the rung below."""
+"""Choose the training of the rung below that a slot of a rung continues."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Propose a trial from the results of earlier ones."""
+"""Propose a trial from the results of earlier trials."""
 
 from pathlib import Path
 

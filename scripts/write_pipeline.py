@@ -1,4 +1,4 @@
-"""Write the pipeline of a run: all that decides its result."""
+"""Write the pipeline of a run: everything that decides its result."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.pipelines.pipeline import Pipeline

@@ -1,4 +1,4 @@
-"""Write the report of a study: one page with the answer first, and its tables as files."""
+"""Write the report of a study: one page that begins with the answer, and its tables as files."""
 
 import json
 from itertools import islice
