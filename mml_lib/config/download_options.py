@@ -57,36 +57,37 @@ class Download(Section):
     )
     manual: FileName | None = Field(
         None,
-        description="Name of a file that you fetch by hand, behind a registration, and put into the folder MANUAL of "
-        "the data root.",
+        description="Name of a file that you download by hand, for example after a registration, and put into the "
+        "folder MANUAL of the data root.",
     )
     page: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = Field(
-        None, alias="from", description="Page where the file `manual` can be fetched."
+        None, alias="from", description="Page on which the file `manual` is available."
     )
     kaggle: KaggleName | None = Field(
-        None, description="Data set of Kaggle, <owner>/<name>, or competitions/<name>; fetched by Kaggle's own client."
+        None,
+        description="Data set of Kaggle, <owner>/<name>, or competitions/<name>; Kaggle's own client downloads it.",
     )
     file: KaggleFile | None = Field(None, description="One file of `kaggle`; unset: all, as an archive.")
     nested: bool = Field(
         False,
-        description="Unpack archives inside the archive too, each into a folder of its name, and single files "
+        description="Unpack archives inside the archive too, each into a folder with its name, and single files "
         "compressed by gz, bz2 or xz.",
     )
     password: SecretStr | Variable | None = Field(
         None,
-        description="Password of the archive: {env: NAME} names an environment variable; a text is for passwords that "
-        "are published. No output contains it.",
+        description="Password of the archive: {env: NAME} names an environment variable. Write the password itself "
+        "only if it is published. No output contains it.",
     )
     sha256: Annotated[str, StringConstraints(pattern=SHA256), AfterValidator(_no_placeholder)] | None = Field(
         None, description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`)."
     )
     md5: Annotated[str, StringConstraints(pattern=MD5), AfterValidator(_no_placeholder)] | None = Field(
-        None, description="MD5 checksum of the file, 32 hexadecimal digits, where no SHA-256 is published."
+        None, description="MD5 checksum of the file, 32 hexadecimal digits, if no SHA-256 is published."
     )
     trust: Literal["first_use"] | None = Field(
         None,
-        description="`first_use`, where no checksum is published: the SHA-256 of the first download is recorded, and "
-        "later downloads are compared with it.",
+        description="`first_use`, if no checksum is published: MML records the SHA-256 of the first download, and "
+        "compares later downloads with it.",
     )
 
     @model_validator(mode="after")

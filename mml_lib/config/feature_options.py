@@ -22,12 +22,12 @@ def _selection(way: str) -> str:
 
 
 class Extraction(Section):
-    """Extraction of features: a backbone that is not trained, images in, vectors out."""
+    """Extraction of features: a frozen backbone that maps images to vectors."""
 
     arch: Target | None = Field(
         None,
-        description="The backbone: the name of a network of timm, or what `arch` takes: a preset (timm, smp) with a "
-        "name, or your own function. Unset: resnet18.",
+        description="The backbone: the name of a timm network, or a value of the section `arch`: a preset (timm, "
+        "smp) with a name, or your own function. Unset: resnet18.",
     )
     pretrained: bool | str | None = Field(
         None,
@@ -36,22 +36,22 @@ class Extraction(Section):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of random weights.")
     task: Annotated[str, StringConstraints(pattern=TAGGED_NAME)] | None = Field(
         None,
-        description="Take a trained network of this task instead of `arch`: of this study, which trains it first, of "
+        description="Use a trained network of this task instead of `arch`: of this study, which trains it first, of "
         "the projects of reuse.models, or of this project.",
     )
     run: RunId | None = Field(None, description="Run of the trained network; unset: chosen by model_selection.")
     fold: int | None = Field(
-        None, ge=0, description="Fold of the trained network; unset: the first one of this study, or any on the disk."
+        None, ge=0, description="Fold of the trained network; unset: the first one of this study, or any stored one."
     )
     model_selection: Annotated[str, AfterValidator(_selection)] = Field(
         "performance",
-        description="Which of several trained networks: that of the best validation performance, the latest created, "
-        "or a random one.",
+        description="Choice among several trained networks: the best validation performance, the latest created, or "
+        "a random one.",
     )
     pooling: Literal["pooled", "tokens"] = Field(
         "pooled",
-        description="pooled: one vector per image, as a classification head sees it; tokens: a vector for each token "
-        "of a transformer, or for each position of the last feature map.",
+        description="pooled: one vector per image, the input of a classification head; tokens: one vector per token "
+        "of a transformer, or per position of the last feature map.",
     )
     preprocessing: Preprocessing | None = Field(
         None, description="Preprocessing of the images; unset: that of the study."

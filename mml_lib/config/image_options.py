@@ -27,11 +27,11 @@ Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 
 
 class Window(Section):
-    """Window of grey values, as radiologists state it."""
+    """Window of grey values in the notation of radiology."""
 
-    center: Number = Field(description="Value in the middle.")
+    center: Number = Field(description="Centre of the window.")
     width: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = Field(
-        description="Distance between the values that are mapped to black and white."
+        description="Width of the window, from black to white."
     )
 
     @property
@@ -61,39 +61,37 @@ class Images(Section):
 
     frames: Literal["first", "all", "channels"] | None = Field(
         None,
-        description="Images that are read from files with several: the first, or all, each as a sample or as channels "
-        "of one (of a series of volumes, the slices at one place). Unset: all of DICOM files and volumes, otherwise "
-        "the first.",
+        description="Images to read from files with several: the first, or all, each as a sample, or all as "
+        "channels of one sample (in a series of volumes, the slices at one position). Unset: all of DICOM files "
+        "and volumes, otherwise the first.",
     )
     group: Literal["patient", "file"] | None = Field(
         None,
-        description="Samples that stay together where the data state no groups: those of a patient by the PatientID of "
+        description="Samples that stay together if the data state no groups: those of a patient by the PatientID of "
         "DICOM files, or those of a file. Unset: patient.",
     )
     channels: Literal["grey", "luma", "rgb", "all"] | ChannelNumbers | None = Field(
         None,
-        description="Channels that are kept: grey (images with colour are refused), luma (grey, of colours their "
-        "luma), rgb (of grey images three times the same), all, or the numbers of some, from 0 on, e.g. [0, 3, 4].",
+        description="Channels to keep: grey (MML refuses images with colour), luma (grey; colours become their "
+        "luma), rgb (grey is repeated three times), all, or a list of channel numbers starting at 0, e.g. [0, 3, "
+        "4].",
     )
     depth: Depth | None = Field(
         None,
-        description="Type of the pixels that are kept: uint8, uint16, float16 or float32.",
+        description="Type of the packed pixels: uint8, uint16, float16 or float32.",
     )
     window: Window | Windows | None = Field(
         None,
-        description="Values that are mapped to grey levels, e.g. {center: 40, width: 400}: those below become black, "
-        "those above white. A list of windows makes a channel of each.",
+        description="Range of values to map to grey levels, e.g. {center: 40, width: 400}. Lower values become "
+        "black, higher ones white. A list of windows makes one channel per window.",
     )
     range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
         None,
-        description="Values that are mapped to black and white, [low, high]; unset: the range of values in "
-        "the data set.",
+        description="Values to map to black and white, [low, high]; unset: the range of values in the data set.",
     )
     percentiles: (
         Annotated[tuple[Percent, Percent], AfterValidator(_increasing), AfterValidator(_no_fractions)] | None
-    ) = Field(
-        None, description="Percentiles of the data set's values that are mapped to black and white, e.g. [0.5, 99.5]."
-    )
+    ) = Field(None, description="Percentiles of the data set's values to map to black and white, e.g. [0.5, 99.5].")
 
     @model_validator(mode="after")
     def _one_mapping(self) -> "Images":

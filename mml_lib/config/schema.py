@@ -96,10 +96,10 @@ class StudyConfig(Section):
     pivot: Pivot = Field(default_factory=Pivot, description="The task that the study is about.")
     datasets: dict[TaskName, SharedDataSet] = Field(
         default_factory=dict,
-        description="Data sets by name, which several tasks share: their images are unpacked, read and packed once.",
+        description="Data sets by name, which several tasks share. MML unpacks, reads and packs their images once.",
     )
     tasks: dict[TaggedName, Task | None] = Field(
-        description="The tasks of the study by name; a name with tags and nothing else is derived from its base.",
+        description="The tasks of the study by name. A name with tags and an empty value derives a task from its base.",
         min_length=1,
     )
     tagging: Tagging = Field(default_factory=Tagging, description="Tags for all tasks.")
@@ -158,8 +158,7 @@ class StudyConfig(Section):
     sampling: Sampling = Field(default_factory=Sampling, description="Sampling of training batches.")
     patches: Patches | None = Field(
         None,
-        description="Train on random crops of images, and predict by a sliding window: for details that are lost where "
-        "large images are resized; unset: whole images.",
+        description="Train on random crops of large images, and predict by a sliding window; unset: whole images.",
     )
     trainer: Trainer = Field(
         default_factory=Trainer, description="Arguments of Lightning's trainer: epochs, precision, devices …"
@@ -189,8 +188,8 @@ class StudyConfig(Section):
     )
     weighted_metrics: bool = Field(
         False,
-        description="Weigh samples by the column weight of their task in metrics, their intervals and comparisons, and "
-        "in the choice of ensembles too, not only in the loss.",
+        description="Weight samples by the column weight of their task in metrics, their intervals and comparisons, "
+        "and in the choice of ensembles, not only in the loss.",
     )
     tta: TTA = Field(
         default_factory=TTA,
@@ -204,26 +203,26 @@ class StudyConfig(Section):
     )
     per_group: Literal["mean", "max", "vote"] = Field(
         "mean",
-        description="How predictions of a group's samples (a patient's images) are merged for metrics per group: mean "
-        "of probabilities, max (the highest class, or any label, that one of them shows), or vote. Of values it is "
-        "always the mean, of masks the sum of pixels.",
+        description="How to merge predictions of a group's samples (a patient's images) for metrics per group: mean "
+        "of the probabilities, max (the highest class, or any label, among them), or vote. Values are always "
+        "averaged, pixels of masks summed.",
     )
     features: Extraction = Field(
         default_factory=Extraction,
-        description="Feature extraction: the frozen backbone by which images become vectors, and how.",
+        description="Feature extraction: the frozen backbone that maps images to vectors, and its options.",
     )
     suggest: Suggestions | None = Field(
         None,
-        description="Suggestions for the pivot: pipelines merged from the best runs on similar tasks, by the mode "
-        "suggest, and trained by mode.suggestion.",
+        description="Suggestions for the pivot: pipelines merged from the best runs on similar tasks. The mode "
+        "suggest makes them, mode.suggestion trains by one.",
     )
     similarity: Similarity = Field(
         default_factory=Similarity, description="Distances between the tasks of a study, by the mode similarity."
     )
     search: Search | None = Field(
         None,
-        description="Search of hyper-parameters by modes that train, and by the mode search, which stops before the "
-        "best pipeline is trained on all folds; unset: none.",
+        description="Hyper-parameter search in modes that train, and in the mode search, which stops before it "
+        "trains the best pipeline on all folds; unset: none.",
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."
@@ -232,7 +231,8 @@ class StudyConfig(Section):
         1,
         ge=1,
         le=1000,
-        description="Repetitions of each procedure: runs with the seeds seed, seed + 1, … Results are of procedures.",
+        description="Repetitions of each procedure, with the seeds seed, seed + 1, … Results are reported per "
+        "procedure.",
     )
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
@@ -240,16 +240,16 @@ class StudyConfig(Section):
     )
     baseline: Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])] = Field(
         default_factory=list,
-        description="What other procedures are compared with in an ablation table: a variant, a value of the sweep "
-        "(optimizer.lr=3e-3), or a procedure (plain, optimizer.lr=3e-3); or a list of them.",
+        description="Reference of the ablation table: a variant, a value of the sweep (optimizer.lr=3e-3), or a "
+        "procedure (plain, optimizer.lr=3e-3); or a list of them.",
     )
     rope: Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)] = Field(
         0.01,
-        description="Region of practical equivalence where procedures are compared across tasks: the largest "
-        "difference that does not matter, of errors without an upper bound as a share of their mean.",
+        description="Region of practical equivalence for comparisons of procedures across tasks: the largest "
+        "irrelevant difference, for errors without an upper bound as a share of their mean.",
     )
     run: RunId | None = Field(
-        None, description="Run id that the mode info explains: its pipeline, and the differences from the study's."
+        None, description="Run id that mode info describes, with its differences from the runs of the study."
     )
     audit: Audit = Field(default_factory=Audit, description="Options of the mode audit. Not part of a run.")
     apply: Apply = Field(default_factory=Apply, description="Options of the mode apply. Not part of a run.")
@@ -265,8 +265,8 @@ class StudyConfig(Section):
         OperatingPoints | None, BeforeValidator(_switched, json_schema_input_type=bool | OperatingPoints | None)
     ] = Field(
         None,
-        description="Thresholds for a wanted sensitivity or specificity, chosen by validation samples, and decision "
-        "curves, of classes and labels: true, or the wanted values; unset: none. Not part of a run.",
+        description="Thresholds for a required sensitivity or specificity, chosen by validation samples, and "
+        "decision curves, for classes and labels: true, or the required values; unset: none. Not part of a run.",
     )
     dimension: Annotated[
         Dimension | None,
@@ -276,31 +276,31 @@ class StudyConfig(Section):
         description="Intrinsic dimension of each task, as columns of the table of mode info: of pixels or features; "
         "unset: none. Not part of a run.",
     )
-    reuse: Reuse = Field(default_factory=Reuse, description="Artefacts that are read from other projects, by key.")
+    reuse: Reuse = Field(default_factory=Reuse, description="Artefacts to read from other projects, by key.")
     tensorboard: Annotated[
         TensorBoard | None, BeforeValidator(_switched, json_schema_input_type=bool | TensorBoard | None)
     ] = Field(
         None,
-        description="Log trainings to TensorBoard: true (curves), or a mapping of what else to show. Not part of a "
+        description="Log trainings to TensorBoard: true (curves), or a mapping with further pictures. Not part of a "
         "run; needs mml[tensorboard].",
     )
     logger: Annotated[Target, AfterValidator(checked_logger)] | None = Field(
         None,
-        description="Logger of Lightning that trainings report to, a file or a service: {_target_: "
+        description="Lightning logger that trainings report to, a file or a service: {_target_: "
         "lightning.pytorch.loggers.CSVLogger}. Not part of a run.",
     )
     num_workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
         None,
-        description="Number of data-loading processes of a training; unset or 0: loading in the training process, by a "
-        "thread on a GPU.",
+        description="Number of data-loading processes of a training; unset or 0: the training process loads data, "
+        "with a thread on a GPU.",
     )
     notify: Annotated[
         list[Annotated[str, AfterValidator(_variable)]],
         BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
     ] = Field(
         default_factory=list,
-        description="Names of environment variables with URLs of Apprise (mail, Slack …): a message is sent there when "
-        "a run ends. The URLs have secrets, so no file names them.",
+        description="Names of environment variables with Apprise URLs (mail, Slack …). MML sends a message there "
+        "when a run ends. The URLs contain secrets, so no file contains them.",
     )
     warm_start: bool = Field(
         True,
@@ -308,15 +308,15 @@ class StudyConfig(Section):
     )
     networks_per_job: PositiveInt | Literal["auto"] = Field(
         "auto",
-        description="Networks whose steps share a job of a cluster. auto: as many as take 15 minutes by the forecast, "
-        "one where none like it was measured.",
+        description="Number of networks whose steps share a cluster job. auto: enough for 15 minutes by the "
+        "forecast, or one network if no similar training was measured.",
     )
     resources: dict[str, Resources] = Field(default_factory=dict, description="Resources of the steps of each rule.")
     gpu_timeout: PositiveInt = Field(
-        60, description="Minutes that a step waits for a GPU that is occupied by programs other than this pipeline."
+        60, description="Minutes that a step waits for a GPU that programs outside of this pipeline use."
     )
     remove: dict[str, bool] = Field(
-        default_factory=dict, description="Artefacts, by key, that are removed once every step that needs them is done."
+        default_factory=dict, description="Artefacts, by key, to remove once every step that needs them is done."
     )
     retrain: bool = Field(False, description="Retrain networks whose weights were removed if a step needs them.")
     clean: Clean = Field(
@@ -326,7 +326,7 @@ class StudyConfig(Section):
     force: bool = Field(False, description="Let the mode clean remove the artefacts that it lists.")
     paths: Paths = Field(default_factory=Paths, description="Roots of data and results, and folders of presets.")
     plugins: list[str] = Field(
-        default_factory=list, description="Python modules or files to import first. They register your own parts."
+        default_factory=list, description="Python modules or files to import first, which register your own parts."
     )
     rules: list[Annotated[Path, AfterValidator(_existing_file)]] = Field(
         default_factory=list, description="Additional rule files."

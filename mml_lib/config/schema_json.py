@@ -10,7 +10,7 @@ from mml_lib.config.schema import StudyConfig
 KEYS: dict[str, dict[str, Any]] = {
     "augmentations": {
         "magnitude": {
-            "description": "Strength of the preset randaugment, and of presets of your own that scale their ranges.",
+            "description": "Strength of the preset randaugment, and of your own presets that scale their ranges.",
             "type": "number",
             "minimum": 0,
             "maximum": STRONGEST,

@@ -153,8 +153,8 @@ class Paths(Section):
     )
     presets: list[Annotated[Path, AfterValidator(_existing_folder)]] = Field(
         default_factory=list,
-        description="Folders with your own presets, laid out like config/. They take precedence over those of the "
-        "pipeline.",
+        description="Folders with your own presets, with the layout of config/. They take precedence over those of "
+        "the pipeline.",
     )
 
 
@@ -191,25 +191,23 @@ class Reuse(Section):
     )
     predictions: References = Field(
         default_factory=list,
-        description="Projects in which mode post looks for predictions of further runs, calibrated where they are, for "
-        "its leaderboard and its ensemble.",
+        description="Projects in which mode post looks for predictions of further runs, calibrated if available, "
+        "for its leaderboard and its ensemble.",
     )
     features: References = Field(
         default_factory=list,
-        description="Projects in which features of the study's tasks are looked for; those that no project has are "
-        "extracted.",
+        description="Projects in which MML looks for features of the study's tasks; it extracts the missing ones.",
     )
     blueprint: References = Field(
         default_factory=list, description="Projects in which mode.use_blueprint looks for a blueprint."
     )
     distances: References = Field(
         default_factory=list,
-        description="Projects whose distances between tasks are compared with gains of transfer.",
+        description="Projects whose distances between tasks are compared with gains from transfer.",
     )
     trials: References = Field(
         default_factory=list,
-        description="Projects whose trials on the same task are known to the proposals of a search, by the samplers "
-        "tpe and gp.",
+        description="Projects whose trials on the same task the samplers tpe and gp use for the proposals of a search.",
     )
     pipeline: References = Field(
         default_factory=list, description="Pipeline files for your own steps: struct.reused['pipeline']."
@@ -256,7 +254,7 @@ class Resources(Section):
     threads: PositiveInt | None = Field(
         None,
         description="CPU cores. Unset, for trainings, tuning and prediction: the cores of this machine divided by "
-        "the steps that run at once; 4 on a cluster.",
+        "the number of simultaneous steps; 4 on a cluster.",
     )
     mem_mb: PositiveInt | None = Field(None, description="Main memory in MB.")
     runtime: PositiveInt | None = Field(None, description="Time limit in minutes, enforced by a cluster.")

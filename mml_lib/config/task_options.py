@@ -110,17 +110,17 @@ class DataSet(Section):
     )
     made_by_rule: bool = Field(
         False,
-        description="True: `path` and `masks` are outputs of another rule of the workflow, which makes them first. "
-        "State `task_type` and `splits`, which planning cannot look up.",
+        description="true: `path` and `masks` are outputs of another rule of the workflow, which makes them first. "
+        "State `task_type` and `splits`, because MML cannot read these data while planning.",
     )
     splits: list[Split] | None = Field(
         None,
-        description="Splits that downloads, or data that a rule makes, define, which planning cannot look up; unset: "
-        "none.",
+        description="Splits in downloads, or in data that a rule makes, which MML cannot read while planning; "
+        "unset: none.",
     )
     images: Images | None = Field(
         None,
-        description="How image files are read: their channels, depth, frames, and the range of their values.",
+        description="Options for reading image files: channels, depth, frames, and the range of values.",
     )
     idx_to_class: dict[int, str] | None = Field(
         None,
@@ -193,12 +193,12 @@ DIVISION = ("folds", "fold_0_fraction", "test_fraction", "seed")
 
 
 class SharedDataSet(DataSet):
-    """Images that tasks share, and their division if it states one. Other keys are arguments of the creator."""
+    """Images that tasks share, and optionally their common division. Other keys are arguments of the creator."""
 
     folds: Folds | None = Field(
         None,
-        description="Number of folds of one division of the images for all tasks of the data set. Any of folds, "
-        "fold_0_fraction, test_fraction and seed declares such a division; unset: each task divides its images.",
+        description="Number of folds of one division of the images for all tasks of the data set. Each of folds, "
+        "fold_0_fraction, test_fraction and seed declares a common division; unset: each task divides its images.",
     )
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Fraction of the training samples in fold 0 of the division for all tasks."
@@ -223,8 +223,8 @@ class Task(DataSet):
 
     dataset: TaskName | None = Field(
         None,
-        description="Data set of `datasets` whose images the task shares. The task then states what is learned: label, "
-        "labels, value, filter … and has no creator of its own.",
+        description="Data set of `datasets` whose images the task shares. The task states its targets (label, "
+        "labels, value, filter …), but no creator.",
     )
     folds: Folds = Field(5, description="Number of cross-validation folds, unless the data define folds.")
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
@@ -234,8 +234,8 @@ class Task(DataSet):
     )
     test_fraction: Fraction = Field(
         0.2,
-        description="Share held out as test split, unless the data set brings its own; 0: none. Each sample is then "
-        "tested once, by the network of the fold that did not train on it.",
+        description="Share of the test split, unless the data define one. 0: none; each sample is then tested once, "
+        "by the network of the fold that did not train on it.",
     )
     seed: int = Field(0, ge=0, description="Seed of the split into folds and test split.")
     fold_time_limit: PositiveFloat = Field(
@@ -243,8 +243,8 @@ class Task(DataSet):
     )
     duplicates: Literal["refuse", "allow"] = Field(
         "refuse",
-        description="Identical images in two splits or folds that the data bring: refuse the data, or allow it with a "
-        "warning. Where MML draws splits, copies are kept together. No part of a run.",
+        description="Identical images in two splits or folds that the data define: refuse the data, or allow them "
+        "with a warning. If MML draws the splits, copies stay together. Not part of a run.",
     )
     metadata: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
         default_factory=list,
@@ -254,8 +254,8 @@ class Task(DataSet):
     exclude: str | list[str] | None = Field(
         None,
         description="Tables of samples to leave out, with the columns task and id, such as those of mode audit: "
-        "AUDIT/lesions/labels.csv. Paths are relative to the project or the working folder. Of creators that walk "
-        "through folders also patterns of files, e.g. *_thumb.png.",
+        "AUDIT/lesions/labels.csv. Paths are relative to the project or the working folder. Creators that read "
+        "folders also take patterns of files, e.g. *_thumb.png.",
     )
 
     @property
@@ -282,7 +282,7 @@ class Tagging(Section):
     all: Tags = Field("", description="Tags for every task, e.g. +subset~0.1.")
     variants: list[Tags] = Field(
         default_factory=list,
-        description="Each task is used once with each of these tags; +identity stands for the task without further "
+        description="MML uses each task once with each of these tags; +identity stands for the task without further "
         "tags.",
     )
 
@@ -320,7 +320,7 @@ class Preprocessing(Section):
     )
     size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(as_pair)] = Field(
         (224, 224),
-        description="Height and width in pixels, or one number for both. Used by transforms that state no size.",
+        description="Height and width in pixels, or one number for both, for transforms that state no size.",
     )
     transforms: list[Annotated[Transform, BeforeValidator(_as_transform)]] = Field(
         default_factory=lambda: [Transform(name="resize")],

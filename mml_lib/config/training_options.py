@@ -77,7 +77,7 @@ class Losses(per_task_type(_loss)):  # type: ignore[misc]  # the fields are thos
 
 class LRScheduler(Target):
     interval: Literal["epoch", "step"] = Field(
-        "epoch", description="Whether the scheduler steps after each epoch or after each optimizer step."
+        "epoch", description="When the scheduler steps: after each epoch or after each optimizer step."
     )
     monitor: str = Field(
         "val/loss", description="Quantity that a plateau scheduler monitors: train/loss, val/loss or val/<metric>."
@@ -174,12 +174,12 @@ class Trainer(Section):
     )
     accumulate_grad_batches: PositiveInt = Field(1, description="Number of batches per optimizer step.")
     limit_train_batches: PositiveInt | None = Field(
-        None, description="Maximum number of training batches per epoch (for trials)."
+        None, description="Maximum number of training batches per epoch (for experiments)."
     )
     limit_val_batches: PositiveInt | None = Field(
-        None, description="Maximum number of validation batches per epoch (for trials)."
+        None, description="Maximum number of validation batches per epoch (for experiments)."
     )
-    deterministic: bool = Field(True, description="Use deterministic algorithms where the device offers a choice.")
+    deterministic: bool = Field(True, description="Use deterministic algorithms if the device offers a choice.")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Device to train on.")
     devices: PositiveInt = Field(1, description="Number of devices; each batch is divided among them.")
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
@@ -234,11 +234,9 @@ class Compile(Section):
 
     backend: str = Field("inductor", description="Compiler backend.")
     mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
-        "default", description="Compiler mode: how much time is spent on optimisation."
+        "default", description="Compiler mode: how much time to spend on optimisation."
     )
-    dynamic: bool | None = Field(
-        None, description="Compile for variable batch shapes; unset: when shapes turn out to vary."
-    )
+    dynamic: bool | None = Field(None, description="Compile for variable batch shapes; unset: only if shapes vary.")
     fullgraph: bool = Field(False, description="Fail if the network cannot be compiled as a single graph.")
 
 

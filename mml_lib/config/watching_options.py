@@ -23,10 +23,10 @@ class TensorBoard(Section):
     """TensorBoard pictures of a training, in addition to the curves of its history."""
 
     images: Samples = Field(
-        0, description=f"Training images as the network sees them, augmented and mixed; true: {SAMPLES}, 0: none."
+        0, description=f"Number of training images to show, augmented and mixed; true: {SAMPLES}, 0: none."
     )
     predictions: Samples = Field(
-        0, description=f"Validation images with what is true and what is predicted; true: {SAMPLES}, 0: none."
+        0, description=f"Number of validation images with true and predicted values; true: {SAMPLES}, 0: none."
     )
     confusion_matrix: bool = Field(
         False,

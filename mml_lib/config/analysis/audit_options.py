@@ -12,14 +12,17 @@ class Audit(Section):
 
     predictions: Literal["probe", "networks"] = Field(
         "probe",
-        description="Out-of-fold predictions by which wrong labels are found: of a linear probe on features, or of the "
-        "study's networks, which are trained where they are missing.",
+        description="Out-of-fold predictions for finding wrong labels: of a linear probe on features, or of the "
+        "study's networks (missing networks are trained).",
     )
     neighbours: Annotated[int, Field(strict=True)] = Field(
-        10, ge=3, le=1000, description="Nearest neighbours by which outliers and near duplicates are found."
+        10, ge=3, le=1000, description="Number of nearest neighbours for finding outliers and near duplicates."
     )
     hash_bits: Annotated[int, Field(strict=True)] = Field(
-        4, ge=0, le=16, description="Most bits of 64 in which the perceptual hashes of near duplicates differ."
+        4,
+        ge=0,
+        le=16,
+        description="Maximum number of bits, of 64, in which the perceptual hashes of near duplicates differ.",
     )
     feature_distance: float = Field(
         0.2,
@@ -34,7 +37,7 @@ class Audit(Section):
         "components), or null for none.",
     )
     map_samples: Annotated[int, Field(strict=True)] = Field(
-        10_000, ge=100, description="Most samples on a map; of more, a random choice is shown."
+        10_000, ge=100, description="Maximum number of samples on a map. Larger tasks show a random subset."
     )
 
 
@@ -46,9 +49,12 @@ class Dimension(Section):
         25, ge=3, le=1000, description="Number of neighbours, k, of the maximum-likelihood estimates."
     )
     subset: Annotated[int, Field(strict=True)] = Field(
-        1000, ge=50, le=10_000, description="Samples of each random subset over which estimates are averaged."
+        1000,
+        ge=50,
+        le=10_000,
+        description="Number of samples of each random subset. Estimates are means over the subsets.",
     )
-    subsets: Annotated[int, Field(strict=True)] = Field(10, ge=1, le=1000, description="Most subsets.")
+    subsets: Annotated[int, Field(strict=True)] = Field(10, ge=1, le=1000, description="Maximum number of subsets.")
 
 
 def as_dimension(value: Any) -> Any:

@@ -47,17 +47,19 @@ class Apply(DeployedRun):
     )
     distance: Literal["features", "confidence", "none"] = Field(
         "features",
-        description="Distance of each image to the training images: features (to the 10th nearest training image by "
-        "features of the network), confidence (1 less the largest probability, of masks their mean), or none.",
+        description="Distance of each image to the training images: features (to the 10th nearest training image, "
+        "between features of the network), confidence (1 minus the largest probability, for masks the mean over "
+        "pixels), or none.",
     )
     warn_from: float = Field(
         0.99,
         gt=0,
         le=1,
-        description="Warn of images that are farther than this share of held-out images of the task.",
+        description="Warn about images that are farther from the training images than this share of the task's "
+        "held-out images.",
     )
     masks: bool = Field(True, description="Write the masks of a segmentation as PNG files of class indices.")
-    batch_size: PositiveInt = Field(32, description="Images that a network sees at once.")
+    batch_size: PositiveInt = Field(32, description="Number of images per batch.")
 
 
 class Export(DeployedRun):
@@ -66,5 +68,5 @@ class Export(DeployedRun):
     license: str | None = Field(
         None, description="Licence of the weights, for the model card, as an SPDX name such as mit or cc-by-4.0."
     )
-    intended_use: str | None = Field(None, description="Intended use, for the model card: what for, by whom.")
-    limits: str | None = Field(None, description="Limits that you know of, for the model card.")
+    intended_use: str | None = Field(None, description="Intended use and users, for the model card.")
+    limits: str | None = Field(None, description="Known limitations, for the model card.")

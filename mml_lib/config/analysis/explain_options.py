@@ -15,13 +15,13 @@ class Explain(Section):
 
     method: Literal["grad_cam", "integrated_gradients"] | None = Field(
         None,
-        description="grad_cam: regions, by the last feature maps (of a vision transformer, its patch tokens); "
-        "integrated_gradients: pixels, whose values add up to the difference from a plain image; unset: grad_cam for "
-        "networks with feature maps, otherwise integrated_gradients.",
+        description="grad_cam: regions, from the last feature maps (of a vision transformer, its patch tokens); "
+        "integrated_gradients: pixels, whose attributions sum to the difference from a baseline image; unset: "
+        "grad_cam for networks with feature maps, otherwise integrated_gradients.",
     )
     images: PositiveInt = Field(
         6,
         le=50,
-        description="Images of each group: right, wrong, and the most confident mistakes; small and large errors of "
-        "values; best and worst masks.",
+        description="Number of images in each group: correct, wrong, and the most confident mistakes; small and "
+        "large errors of values; best and worst masks.",
     )

@@ -10,12 +10,12 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class OperatingPoints(Section):
-    """Thresholds that are chosen by validation samples, and reported on others."""
+    """Thresholds that validation samples choose, reported on other samples."""
 
     sensitivity: list[Share] = Field(
-        default_factory=lambda: [0.9, 0.95], description="Wanted sensitivities, above 0 and up to 1."
+        default_factory=lambda: [0.9, 0.95], description="Required sensitivities, above 0 and up to 1."
     )
-    specificity: list[Share] = Field(default_factory=list, description="Wanted specificities, above 0 and up to 1.")
+    specificity: list[Share] = Field(default_factory=list, description="Required specificities, above 0 and up to 1.")
 
     @model_validator(mode="after")
     def _has_some(self) -> "OperatingPoints":

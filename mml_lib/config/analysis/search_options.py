@@ -57,22 +57,22 @@ class Interval(Section):
 
 
 class Halving(Section):
-    """Successive halving: the worse trainings of each rung are not continued."""
+    """Successive halving: each rung continues only the better trainings."""
 
     min_epochs: PositiveInt = Field(1, description="Epochs of all trials, before the first selection.")
     factor: Annotated[int, Field(ge=2)] = Field(
-        3, description="One of this many trials is continued, for this many times as many epochs."
+        3, description="One in this many trials continues, for this many times as many epochs."
     )
     keep_checkpoints: bool = Field(
         False,
         strict=True,
-        description="Keep the checkpoints of stopped trials: if search.trials is raised later, those that are "
-        "continued then need not be trained from the beginning.",
+        description="Keep the checkpoints of stopped trials. If you increase search.trials later, trials that "
+        "continue then resume from them.",
     )
 
 
 class Hyperband(Halving):
-    """Successive halving in several brackets. Each begins with more epochs than the one before, the last with all."""
+    """Successive halving in several brackets. Each bracket begins with more epochs than the previous one."""
 
 
 def _sampler(value: str) -> str:
@@ -106,54 +106,54 @@ def _listed(value: Any) -> Any:
 
 
 class Search(Section):
-    """Search of hyper-parameters: trials are proposed by a sampler, and the best pipeline is trained on all folds."""
+    """Hyper-parameter search: a sampler proposes trials, and the best pipeline is trained on all folds."""
 
     sampler: Annotated[str, AfterValidator(_sampler)] = Field(
         "tpe",
-        description="Sampler that proposes trials: tpe, random, grid, qmc, cmaes, gp, or the class of another sampler "
-        "of Optuna.",
+        description="Sampler that proposes trials: tpe, random, grid, qmc, cmaes, gp, or the class of another "
+        "Optuna sampler.",
     )
     trials: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        20, description="Number of trials. More of them later continue the search."
+        20, description="Number of trials. A larger number continues an earlier search."
     )
     max_epochs: PositiveInt | None = Field(
         None,
-        description="Epochs of all trials together, on all folds: fewer trials are proposed if they could take more. "
-        "Unset: no limit.",
+        description="Maximum number of epochs of all trials together, on all folds. MML proposes fewer trials if "
+        "they could take more. Unset: no limit.",
     )
     parallel: PositiveInt = Field(
         1,
-        description="Number of trials in flight: trial i is proposed from the results of trials 1 to i - parallel. It "
-        "changes the search; samplers that need no results ignore it.",
+        description="Number of trials that may run at once: trial i is proposed from the results of trials 1 to i - "
+        "parallel. It affects the search; samplers that use no results ignore it.",
     )
     space: Annotated[
         dict[str, Annotated[dict[str, Any] | list[Any], BeforeValidator(_searched)]], BeforeValidator(_plain)
     ] = Field(
-        description="Dotted keys of a pipeline with a range {low, high, log, step}, or a list of choices; a mapping "
-        "{choices: […], when: {…}} or {low, high, when: {…}} searches a key only where others have these values.",
+        description="Dotted keys of a pipeline with a range {low, high, log, step}, or a list of choices. {choices: "
+        "[…], when: {…}} or {low, high, when: {…}} searches a key only if other keys have these values.",
         min_length=1,
     )
     objective: Annotated[list[str] | None, BeforeValidator(_listed, json_schema_input_type=str | list[str] | None)] = (
         Field(
             None,
             min_length=1,
-            description="Validation metric, loss, training_time or num_parameters; or a list of them, whose first one "
-            "chooses the best trial. Unset: the first metric of the task.",
+            description="Validation metric, loss, training_time or num_parameters; or a list of objectives, the first "
+            "of which chooses the best trial. Unset: the first metric of the task.",
         )
     )
     folds: list[Annotated[int, BeforeValidator(_number)]] = Field(
-        [0], min_length=1, description="Folds that trials are trained on; values are their means."
+        [0], min_length=1, description="Folds to train trials on; objectives are means over them."
     )
-    halving: Halving | None = Field(None, description="Stop worse trials early; unset: trials are trained in full.")
+    halving: Halving | None = Field(None, description="Stop worse trials early; unset: all trials are fully trained.")
     hyperband: Hyperband | None = Field(
         None,
-        description="Halving in several brackets, which begin with different numbers of epochs: for pipelines whose "
-        "first epochs say little.",
+        description="Halving in several brackets, which begin with different numbers of epochs, for pipelines whose "
+        "first epochs predict the last ones poorly.",
     )
-    top: PositiveInt = Field(1, description="Number of best trials that are trained on all folds and tested.")
+    top: PositiveInt = Field(1, description="Number of best trials to train on all folds and to test.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the sampler.")
     start: Annotated[list[dict[str, Any]], BeforeValidator(_plain)] = Field(
-        [], description="Trials to begin with: values of keys of the space; the sampler proposes the others."
+        [], description="Trials to begin with: values of keys of the space. The sampler proposes the other values."
     )
 
     @model_validator(mode="after")
