@@ -40,6 +40,7 @@ IMPORTED = (
 
 IMPORTED_LATE = {
     "mml_lib.search.trial_tables": ("optuna", "optuna.importance", "optuna.storages"),
+    "mml_lib.evaluation": ("scipy.special",),
     "mml_lib.reports": (
         *("matplotlib.pyplot", "matplotlib.backends.backend_svg"),
         *("pandas.core.methods.to_dict", "pandas.io.formats.style"),
