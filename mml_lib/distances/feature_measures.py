@@ -127,7 +127,7 @@ def _gaussians(task: TaskData, options: FIDOptions) -> "GaussianFits":
 
 @register_measure("fid", needs=["features"], symmetric=True, options=FIDOptions, summarise=_gaussians)
 def fid(source: "GaussianFits", target: "GaussianFits", options: FIDOptions) -> float:
-    """Fréchet distance (squared, as is usual) of Gaussian fits (Heusel et al. 2017)."""
+    """Squared Fréchet distance of Gaussian fits (Heusel et al. 2017)."""
     from mml_lib.distances.gaussian_fits import frechet_distance
 
     return frechet_distance(source, target)
@@ -173,7 +173,7 @@ def _kernel_samples(task: TaskData, options: MMDOptions) -> "KernelSamples":
 
 @register_measure("mmd", needs=["features"], symmetric=True, options=MMDOptions, summarise=_kernel_samples)
 def mmd(source: "KernelSamples", target: "KernelSamples", options: MMDOptions) -> float:
-    """Maximum mean discrepancy, squared, by the unbiased estimate (Gretton et al. 2012), which may be negative."""
+    """Squared maximum mean discrepancy, as an unbiased estimate that may be negative (Gretton et al. 2012)."""
     from mml_lib.distances.kernel_means import mean_discrepancy
 
     return mean_discrepancy(source, target, options.kernel, options.bandwidth)
@@ -200,7 +200,7 @@ def _fisher(task: TaskData, options: FEDOptions) -> "np.ndarray":
 
 @register_measure("fed", needs=["fisher"], symmetric=True, options=FEDOptions, summarise=_fisher)
 def fed(source: "np.ndarray", target: "np.ndarray", options: FEDOptions) -> float:
-    """Fisher embedding distance, of the diagonal Fisher information of a backbone (task2vec, Achille et al. 2019)."""
+    """Fisher embedding distance: compares the diagonal Fisher information of a backbone (task2vec, Achille et al. 2019)."""
     from mml_lib.distances.distributions import FISHER_DISTANCES
 
     return FISHER_DISTANCES[options.distance](source, target)
@@ -227,7 +227,7 @@ class EnsembleOptions(MeasureOptions):
 
 @register_measure("ensemble", needs=["distances"], symmetric=False, options=EnsembleOptions)
 def ensemble(matrices: Mapping[str, Any], options: EnsembleOptions) -> Any:
-    """Weighted sum of z-scored distances; of those of other measures, over all pairs of different tasks."""
+    """Weighted sum of the z-scored distances of other measures, over all pairs of different tasks."""
     from mml_lib.distances.combined_distances import combine
 
     return combine(matrices, options.weights)

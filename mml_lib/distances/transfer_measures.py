@@ -71,7 +71,7 @@ class KNNOptions(MeasureOptions):
     "knn", needs=["transferred_features", "classes"], symmetric=False, zero_diagonal=False, options=KNNOptions
 )
 def knn(source: TaskData, target: TaskData, options: KNNOptions) -> float:
-    """Error rate of nearest neighbours in source features, each sample by those of other folds or by all others."""
+    """Error rate of nearest neighbours in source features, which are samples of other folds or all other samples."""
     from mml_lib.distances.class_scores import neighbour_accuracy
 
     return 1 - neighbour_accuracy(target, options.k, options.metric)

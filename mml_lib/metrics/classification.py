@@ -119,7 +119,7 @@ for metric in (
     ),
     of_rare_classes(
         "f1",
-        "mean F1 score over the classes that occur among targets or predictions (macro, also of two classes)",
+        "mean F1 score over the classes that occur among targets or predictions (macro, also for two classes)",
         value=shares.mean_dice,
     ),
     by_probabilities(
@@ -130,7 +130,7 @@ for metric in (
     ),
     of_rare_classes(
         "kappa",
-        "Cohen's kappa: agreement beyond chance; undefined where all is one class",
+        "Cohen's kappa: agreement beyond chance; undefined if there is only one class",
         value=shares.kappa,
         bounds=(-1, 1),
     ),
@@ -142,7 +142,8 @@ for metric in (
     ),
     as_error(
         "brier",
-        "squared error of probabilities, summed over classes: 0 to 2, of two classes twice that of one probability",
+        "squared error of probabilities, summed over classes: 0 to 2, for two classes twice the score of a "
+        "single probability",
         statistic=mean_brier,
         bounds=(0, 2),
     ),
@@ -155,49 +156,49 @@ for metric in (
     ),
     of_rare_classes(
         "precision",
-        "share of predictions of a class that are right: of two classes the second, of more the mean over those that "
-        "are predicted",
+        "share of predictions of a class that are right: for two classes the value of the second, for more the mean "
+        "over the predicted classes",
         value=_precision,
         deciding="predicted",
     ),
     recall := of_rare_classes(
         "recall",
-        "share of samples of a class that are predicted as such: of two classes the second, of more the mean over "
-        "those that occur",
+        "share of samples of a class that are predicted correctly: for two classes the value of the second, for more "
+        "the mean over the classes that occur",
         value=_recall,
         deciding="positives",
     ),
     replace(recall, name="sensitivity", description="the same as recall"),
     of_rare_classes(
         "specificity",
-        "share of samples of other classes that are not predicted as a class: of two classes the second, of more the "
-        "mean over those that not all samples have",
+        "share of samples of other classes that are not predicted as a class: for two classes the value of the "
+        "second, for more the mean over the classes that some samples do not have",
         value=_specificity,
         deciding="negatives",
     ),
     of_rare_classes(
         "matthews",
-        "Matthews correlation of targets and predictions, of any number of classes; undefined where either is constant",
+        "Matthews correlation of targets and predictions, for any number of classes; undefined if either is constant",
         value=shares.matthews,
         bounds=(-1, 1),
     ),
     of_rare_classes(
         "quadratic_kappa",
-        "Cohen's kappa weighted by squared distances between classes, which are ordered as the task lists them",
+        "Cohen's kappa weighted by squared distances between classes, in the order of the task's classes",
         statistic=_quadratic_kappa,
         bounds=(-1, 1),
     ),
     by_probabilities(
         "average_precision",
-        "area under the precision-recall curve by steps: of two classes the second, of more the mean over those that "
-        "occur",
+        "area under the precision-recall curve by steps: for two classes the value of the second, for more the mean "
+        "over the classes that occur",
         statistic=_average_precision,
         rare_classes_decide=True,
         deciding="positives",
     ),
     by_probabilities(
         "top{}_accuracy",
-        "share of samples whose class is among the {} most probable ones; any number may be written in its place",
+        "share of samples whose class is among the {} most probable ones; you may write any other number",
         statistic=_top,
         example=3,
     ),

@@ -170,11 +170,11 @@ as_error = partial(by_probabilities, lower_is_better=True)
 
 for metric in (
     by_counts("accuracy", "share of labels that are right", value=_accuracy),
-    by_counts("exact_match", "share of samples all of whose labels are right", statistic=_exact_match),
+    by_counts("exact_match", "share of samples whose labels are all right", statistic=_exact_match),
     of_rare_labels("f1", "mean F1 score over the labels that occur or are predicted", value=_mean_dice),
     by_probabilities(
         "auroc",
-        "area under the ROC curve, the mean over the labels that some samples have and others have not",
+        "area under the ROC curve, the mean over the labels that some but not all samples have",
         statistic=partial(_mean_area, roc_area),
         rare_classes_decide=True,
     ),
@@ -197,7 +197,7 @@ for metric in (
     ),
     as_error(
         "log_loss",
-        "negative logarithm of the probability of what is true of a label, in nats, the mean over labels",
+        "negative logarithm of the probability of the true state of a label, in nats, the mean over labels",
         statistic=partial(_mean_loss, mean_log_loss, label_log_losses),
         bounds=None,
         scale="error",
@@ -209,25 +209,27 @@ for metric in (
     ),
     recall := of_rare_labels(
         "recall",
-        "share of samples with a label that are predicted to have it, the mean over the labels that occur",
+        "share of samples with a label for which it is predicted, the mean over the labels that occur",
         value=_mean_recall,
     ),
     replace(recall, name="sensitivity", description="the same as recall"),
     of_rare_labels(
         "specificity",
-        "share of samples without a label that are predicted not to have it, the mean over labels that not all have",
+        "share of samples without a label for which it is not predicted, the mean over the labels that some "
+        "samples do not have",
         value=_mean_specificity,
     ),
     of_rare_labels(
         "matthews",
-        "Matthews correlation of each label's targets and predictions, the mean over labels where neither is constant",
+        "Matthews correlation of each label's targets and predictions, the mean over labels for which neither "
+        "is constant",
         value=_mean_matthews,
         bounds=(-1, 1),
     ),
     by_probabilities(
         "ranking_average_precision",
-        "label ranking average precision: how high a sample's labels rank among all; samples with no label, or all, "
-        "count 1",
+        "label ranking average precision: the rank of a sample's labels among all labels; samples with no "
+        "label, or with all labels, count 1",
         statistic=_ranking,
     ),
 ):

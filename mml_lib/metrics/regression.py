@@ -80,14 +80,12 @@ for metric in (
     as_error("rmse", "root of the mean squared error, in the unit of the targets", value=itemgetter("rmse")),
     by_moments(
         "r2",
-        "explained share of the variance (coefficient of determination); undefined where targets are constant",
+        "explained share of the variance (coefficient of determination); undefined if the targets are constant",
         value=itemgetter("r2"),
         bounds=None,
         scale="explained",
     ),
-    as_correlation(
-        "pearson", "linear correlation; undefined where either side is constant", value=itemgetter("pearson")
-    ),
-    as_correlation("spearman", "correlation of ranks; undefined where either side is constant", statistic=_spearman),
+    as_correlation("pearson", "linear correlation; undefined if either side is constant", value=itemgetter("pearson")),
+    as_correlation("spearman", "correlation of ranks; undefined if either side is constant", statistic=_spearman),
 ):
     register(metric)

@@ -106,7 +106,7 @@ for metric in (
     ),
     pooled(
         "pixel_accuracy",
-        "share of pixels of all images together, background included, whose class is right",
+        "share of pixels with the right class, over all images together and including the background",
         value=shares.accuracy,
     ),
     pooled(
@@ -137,8 +137,8 @@ for metric in (
     ),
     by_masks(
         "hausdorff95",
-        "95th percentile of distances between edges in pixels, the larger of both directions; the image's diagonal "
-        "where one of the regions is empty: mean over images and foreground classes",
+        "95th percentile of distances between edges in pixels, the larger of both directions; the image's "
+        "diagonal if one of the regions is empty: mean over images and foreground classes",
         statistic=_hausdorff95,
         lower_is_better=True,
         bounds=None,
@@ -146,13 +146,13 @@ for metric in (
     ),
     by_masks(
         "surface_dice",
-        "share of edge pixels within 1 pixel of the other edge; 0 where one of the regions is empty: mean over images "
-        "and foreground classes",
+        "share of edge pixels within 1 pixel of the other edge; 0 if one of the regions is empty: mean over "
+        "images and foreground classes",
         statistic=partial(_surface_dice, 1),
     ),
     by_masks(
         "surface_dice_{}px",
-        "the same within {} pixels; any number may be written in its place",
+        "the same within {} pixels; you may write any other number",
         statistic=_surface_dice,
         example=2,
     ),

@@ -191,7 +191,7 @@ def file_lists(
     group: str | None = None,
     unknown: list[str | int | float | list[int]] | None = None,
 ) -> Delivery:
-    """Images that text files list, a file for each split.
+    """Images listed in text files, one file per split.
 
     Args:
         folder: unused, the images stay where they are.

@@ -70,7 +70,7 @@ def _plan_nested(shape: Shape, fold: int, folds: int = 0) -> Shape:
 
 @register_tag("nested", plan=_plan_nested, keeps_classes=True)
 def nested(task: TaskDescription, fold: int, folds: int = 0) -> TaskDescription:
-    """The fold as test split, the other samples in new folds; the old test split is left out."""
+    """The fold becomes the test split, the other samples form new folds; the old test split is omitted."""
     number = folds or task.header["num_folds"]
     divider = Divider(task.targets, task.groups, task.header["name"], _splitting(task, number))
     split, old = task.column["split"], task.column["fold"]
@@ -241,7 +241,7 @@ def _plan_redistribute(shape: Shape, *shares: float) -> Shape:
 
 @register_tag("redistribute", plan=_plan_redistribute, keeps_classes=True)
 def redistribute(task: TaskDescription, train: float, val: float = 0, test: float = 0) -> TaskDescription:
-    """Other shares of training, validation (fold 0) and test samples.
+    """Other proportions of training, validation (fold 0) and test samples.
 
     With `train` alone the test split stays. With `val` it is dropped, and what both leave of the training samples is
     the new one. With `test` the samples of both splits are mixed, and shared out anew.

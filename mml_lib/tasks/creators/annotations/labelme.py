@@ -178,7 +178,7 @@ def labelme(
     unannotated: Unannotated = "empty",
     unknown: list[str] | None = None,
 ) -> Delivery:
-    """Images with a JSON file of labelme each: polygons and other shapes.
+    """Images with one labelme JSON file each: polygons and other shapes.
 
     Args:
         folder: folder of the drawn masks.

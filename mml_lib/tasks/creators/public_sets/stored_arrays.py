@@ -49,7 +49,7 @@ def _survey_usps(path: str = ".", downloaded: bool = False) -> Survey:
 
 @register_creator("usps", survey=_survey_usps)
 def usps(folder: Path, path: str = ".") -> Delivery:
-    """USPS digits, 16×16 pixels, from files of LIBSVM.
+    """USPS digits, 16×16 pixels, from LIBSVM files.
 
     Args:
         folder: where the arrays go.
@@ -125,7 +125,7 @@ def npz_arrays(
     classes: list[str] | None = None,
     unknown: list[int] | None = None,
 ) -> Delivery:
-    """Arrays `images` (N×H×W or N×H×W×3, uint8) and `labels` (N) in a NumPy file for each split.
+    """Arrays `images` (N×H×W or N×H×W×3, uint8) and `labels` (N) in one NumPy file per split.
 
     Args:
         folder: where the arrays go.
