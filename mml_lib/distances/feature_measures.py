@@ -200,7 +200,7 @@ def _fisher(task: TaskData, options: FEDOptions) -> "np.ndarray":
 
 @register_measure("fed", needs=["fisher"], symmetric=True, options=FEDOptions, summarise=_fisher)
 def fed(source: "np.ndarray", target: "np.ndarray", options: FEDOptions) -> float:
-    """Fisher embedding distance: compares the diagonal Fisher information of a backbone (task2vec, Achille et al. 2019)."""
+    """Fisher embedding distance between diagonal Fisher information of a backbone (task2vec, Achille et al. 2019)."""
     from mml_lib.distances.distributions import FISHER_DISTANCES
 
     return FISHER_DISTANCES[options.distance](source, target)
