@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from tests.support.places import REPOSITORY
+from tests.support.warm_steps import COUNTED, warm_python
 
 FUNCTIONS = {
     "stats": ("<built-in method posix.stat>", "<built-in method posix.lstat>"),
@@ -85,7 +86,7 @@ def count_job(folder: Path, run: str) -> dict[str, int]:
 
 def count_calls(folder: Path, *arguments: str) -> dict[str, int]:
     """Return the calls of a dry run of a study by kind."""
-    command = [sys.executable, "-m", __name__, "counts.json", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command = [str(warm_python()), "-m", COUNTED, "counts.json", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--configfile", "study.yaml", *arguments]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)

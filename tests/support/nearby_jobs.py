@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,7 @@ import yaml
 from tests.support.counted_plan import STUDY
 from tests.support.places import REPOSITORY
 from tests.support.pretended_steps import REAL
-
-EXECUTORS = REPOSITORY / "tests/support/executors"
+from tests.support.warm_steps import PRETENDED, warm_python
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,12 @@ class NearbyStudy:
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake and return its output."""
-        command = [sys.executable, "-m", "tests.support.pretended_steps", "--snakefile", str(REPOSITORY / "Snakefile")]
+        command = [str(warm_python()), "-m", PRETENDED, "--snakefile", str(REPOSITORY / "Snakefile")]
         command += ["--executor", "nearby", "--jobs", "20", "--local-cores", "2", "--configfile", "study.yaml"]
-        folders = os.pathsep.join([str(REPOSITORY), str(EXECUTORS)])
         process = subprocess.run(
             [*command, "--latency-wait", "1", *arguments],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": folders, REAL: "write_pipeline"},
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), REAL: "write_pipeline"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -2,7 +2,7 @@
 
 `python -m tests.support.pretended_steps ARGUMENTS` is the command `snakemake ARGUMENTS` with such steps, and without
 the checks that train for a moment before the first step. Steps of the rules that `REAL` names are real ones. A step
-fails once where a file has its name, as `failing` gives it.
+fails once where a file has its name, as `failing` gives it. `--executor nearby` runs jobs on this machine.
 """
 
 import os
@@ -14,6 +14,9 @@ from snakemake.executors import local
 from snakemake.io import is_flagged
 
 from mml_lib.engine import hooks
+
+EXECUTORS = str(Path(__file__).with_name("executors"))
+"""Folder of the executor `nearby`."""
 
 REAL = "MML_TESTS_REAL_RULES"
 """Environment variable with rules whose steps are not pretended, separated by spaces."""
@@ -54,6 +57,7 @@ def pretend(rule: Any, inputs: Any, output: Any, *others: Any) -> None:
 
 def main() -> None:
     """Run Snakemake on the arguments of this process."""
+    sys.path.append(EXECUTORS)  # where it looks for executors
     from snakemake.cli import main as run
 
     local.run_wrapper = pretend

@@ -42,8 +42,9 @@ def main(folder: str) -> None:
 
 def _script_of(module: str, common: dict[str, Any]) -> list[str]:
     """Return the script that does in a fork what a module does, with the arguments that it needs; empty if none."""
-    if module == "snakemake" and "SLURM_JOB_ID" in os.environ and common["warm_jobs"] in os.environ:
-        return [common["snakemake"], sys.argv[0]]
+    warm = module == "snakemake" and "SLURM_JOB_ID" in os.environ and common["warm_jobs"] in os.environ
+    if warm or module in common["kinds_of_snakemake"]:
+        return [common["snakemake"], sys.argv[0], module]
     return [common["modules"].get(module, "")]
 
 

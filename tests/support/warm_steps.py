@@ -33,6 +33,9 @@ CLIENT = Path(__file__).with_name("warm_client.py")
 WARM_JOBS = "MML_TESTS_WARM_JOBS"
 """Environment variable that lets cluster jobs of a warm `python` be forks; else they import everything themselves."""
 
+PRETENDED, COUNTED = "tests.support.pretended_steps", "tests.support.counted_plan"
+"""Modules that run Snakemake in their own way."""
+
 IMPORTED_LATE = (
     "mml_lib.engine.preflight.tried_pipelines",
     "matplotlib.pyplot",
@@ -45,8 +48,10 @@ IMPORTED_LATE = (
     "sklearn.datasets",
     "sklearn.metrics",
     "sklearn.model_selection",
+    *("snakemake.cli", "snakemake.dag", "snakemake.scheduling.job_scheduler", "snakemake.workflow"),
+    *("mml_lib.engine.failures", "mml_lib.engine.hooks", "mml_lib.engine.leakage", "mml_lib.engine.opening"),
 )
-"""Modules that functions of steps import."""
+"""Modules that functions of steps import, and those of the Snakemakes of jobs."""
 
 READ_WHEN_IMPORTED = (*READ_BY_LIBRARIES, "HF_", "HOME", "MPL", "XDG_")
 """Prefixes of environment variables that libraries read once."""
@@ -101,12 +106,14 @@ def main(folder: Path) -> None:
         "set_later": SET_LATER,
         "environment": {key: value for key, value in environment.items() if not key.endswith(SET_LATER)},
         "snakemake": str(CLIENT.with_name("warm_snakemake.py")),
+        "kinds_of_snakemake": [PRETENDED, COUNTED],
         "warm_jobs": WARM_JOBS,
         "modules": {CHECK: str(LIBRARY / CHECK.replace(".", "/") / "__main__.py")},
         "code": code_key(),
         "processes": [PROCESS, RELAY],
     }
     (folder / "common.json").write_text(json.dumps(common))
+    sys.path.append(str(CLIENT.with_name("executors")))  # where Snakemakes look for executors as they are imported
     warm_process.IMPORTED += (*_imported_by_scripts(), *IMPORTED_LATE)
     warm_process.main(folder)
 

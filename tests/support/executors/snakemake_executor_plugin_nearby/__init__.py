@@ -1,6 +1,6 @@
 """An executor for tests: jobs as a cluster runs them, each a Snakemake of its own, on this machine and one at a time.
 
-Its folder joins `PYTHONPATH`, which is how Snakemake finds executors. The steps of the jobs only write their outputs.
+`pretended_steps.py` puts its folder where Snakemake finds executors. The steps of the jobs only write their outputs.
 Each job is a line of `jobs.txt`: its rules and what it requests.
 """
 
