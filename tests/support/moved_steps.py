@@ -1,4 +1,4 @@
-"""Steps of studies, each repeated on copies of its inputs at other paths: `python -m tests.support.moved_steps`.
+"""Steps of studies, each repeated on copies of its inputs at other paths: `python tests/support/moved_steps.py`.
 
 The arguments are a folder for the copies and a YAML file: for each study file the artefacts to make, which may name the
 `{task}`, `{run}` and `{fold}` of a network of the study. The working directory is that of the studies. All steps run in
@@ -12,6 +12,7 @@ import runpy
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,8 +215,30 @@ def save_empty_figures() -> None:
     Figure.savefig = lambda figure, *path, **options: save(Figure((1, 1)), *path, **options)
 
 
+def trace_networks_once() -> None:
+    """Let the repetition of an export write the graph files of the first one; tracing takes seconds, and no paths."""
+    from mml_lib.deployment.exporting import export_folder
+
+    trace = export_folder._write_graph
+    traced: list[tuple[Any, dict[str, bytes]]] = []
+
+    def write(*arguments: Any) -> Any:
+        folder = arguments[-1]
+        if not traced:
+            files = trace(*arguments)
+            traced.append((files, {path.name: path.read_bytes() for path in (files.torch, files.onnx)}))
+            return files
+        files, contents = traced.pop()
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return replace(files, torch=folder / files.torch.name, onnx=folder / files.onnx.name)
+
+    export_folder._write_graph = write
+
+
 if __name__ == "__main__":
     save_empty_figures()
+    trace_networks_once()
     repetitions = Repetitions(Path(sys.argv[1]))
     for study, targets in yaml.safe_load(Path(sys.argv[2]).read_text()).items():
         repetitions.of_study(study, targets)

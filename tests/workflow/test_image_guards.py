@@ -28,7 +28,7 @@ def write_tables(place: Workplace, of_split: dict[str, int]) -> dict[str, dict]:
 
 
 def study(tasks: dict[str, dict], **mode: object) -> dict:
-    return TINY | {"tasks": tasks, "pivot": {"name": "png"}, "mode": {"preset": "train", "cv": False, **mode}}
+    return TINY | {"tasks": tasks, "pivot": {"name": "png"}, "mode": TINY["mode"] | {"cv": False, **mode}}
 
 
 @pytest.mark.long

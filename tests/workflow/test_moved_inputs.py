@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.support import moved_steps
 from tests.support.places import REPOSITORY
+from tests.support.warm_steps import warm_python
 from tests.support.workplaces import TINY, Workplace
 
 FAKE = {"creator": "fake", "num_classes": 2, "size": 16, "folds": 2}
@@ -45,6 +46,7 @@ ANSWERS = TINY | {
     "bootstrap": 100,
     "explain": {"images": 1},
     "operating_points": {"sensitivity": [0.9]},
+    "clean": {"studies": []},
 }
 
 MASKS = TINY | {
@@ -171,7 +173,7 @@ def test_a_step_of_each_rule_gives_the_same_outputs_from_copies_of_its_inputs_at
         place.write(study | {"project": name} | applied, f"{name}.yaml")
     (place.folder / "targets").write_text(yaml.safe_dump(TARGETS, sort_keys=False))
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.support.moved_steps", str(tmp_path / "moved"), "targets"],
+        [str(warm_python()), moved_steps.__file__, str(tmp_path / "moved"), "targets"],
         cwd=place.folder,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
         capture_output=True,

@@ -17,14 +17,15 @@ class Own(nn.Module):
 def test_edited_loss_is_trained_anew_and_a_comment_is_not(workplace: Workplace):
     loss = workplace.folder / "own.py"
     loss.write_text(LOSS)
-    workplace.write(TINY | {"plugins": ["own.py"], "loss": {"_target_": "own.Own"}})
+    mode = {"preset": "train", "cv": False, "subroutines": ["train"]}
+    workplace.write(TINY | {"mode": mode, "plugins": ["own.py"], "loss": {"_target_": "own.Own"}})
     workplace.run()
     loss.write_text(f"# a comment\n{LOSS}")
     assert workplace.planned() == {}
     loss.write_text(LOSS.replace("* 1.0", "* 2.0"))
-    assert workplace.planned()["train_fold"] == 2
+    assert workplace.planned()["train_fold"] == 1
     said = workplace.run()
     assert f"own ({loss}) changed since run" in said
-    assert len(workplace.files("results/tiny/MODELS/stripes/*.json")) == 4
+    assert len(workplace.files("results/tiny/MODELS/stripes/*.json")) == 2
     loss.write_text(LOSS)
     assert "train_fold" not in workplace.planned(), "going back costs nothing"
