@@ -18,6 +18,7 @@ from mml_lib.images.conversion.measuring import BINS, Bins, Extent, measure_exte
 from mml_lib.images.decoding import read_deep_image
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice, without_colours
+from mml_lib.images.image_files import kept_memory
 from mml_lib.images.mask_files import read_mask, survey_mask
 from mml_lib.images.orientation import SIDEWAYS
 from mml_lib.images.readers import Header, Picture, read_header, read_samples
@@ -65,7 +66,7 @@ def survey_images(
     samples = [_with_relative_files(sample, roots) for sample in delivery.samples]
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
-    with ThreadPoolExecutor(threads) as pool:
+    with kept_memory(threads), ThreadPoolExecutor(threads) as pool:
         surveys = list(pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image, images), rows))
         headers = [survey.header for survey in surveys]
         digests = [survey.digest for survey in surveys]
@@ -194,7 +195,7 @@ def digest_images(dataset: Dataset, threads: int) -> list[str]:
     if dataset.digests is not None:
         return list(dataset.digests)
     rows = range(len(dataset.delivery.samples))
-    with ThreadPoolExecutor(threads) as pool:
+    with kept_memory(threads), ThreadPoolExecutor(threads) as pool:
         samples = dataset.delivery.samples
         surveys = pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image), rows)
         return [survey.digest for survey in surveys]

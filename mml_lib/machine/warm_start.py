@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import io
 import json
+import math
 import os
 import signal
 import socket
@@ -36,6 +37,9 @@ RELAYED = "relayed"
 
 PATIENCE = 120
 """Seconds to wait for the process to have imported all."""
+
+RECENT = 10
+"""Seconds for which a Snakemake takes the library for unchanged; it has hundreds of files, often on a shared disk."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 READ_WHEN_IMPORTED = ("LD_", "PYTHON", "TORCH", "PYTORCH", "MKL_", "KMP_", "OPENBLAS_", "NCCL_", "CUDA_LAUNCH")
@@ -151,7 +155,8 @@ def _fork(
     folder: str, argv: list[str], environment: dict[str, str], direct: bool = False
 ) -> tuple[int, io.TextIOWrapper]:
     """Return the PID of a new fork of the warm process, and what the process answers."""
-    request = {"code": code_key(), "argv": argv, "cwd": os.getcwd(), "environment": environment, "direct": direct}
+    code = code_key(RECENT if direct else 0)
+    request = {"code": code, "argv": argv, "cwd": os.getcwd(), "environment": environment, "direct": direct}
     answers = connect(folder, request, (0, 1, 2)).makefile("r", encoding="utf-8")
     return json.loads(answers.readline())["pid"], answers
 
@@ -224,13 +229,28 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def code_key() -> list[object]:
-    """Return a key that is equal for two processes with the same library and environment."""
+def code_key(patience: float = 0) -> list[object]:
+    """Return a key that is equal for two processes with the same library and environment.
+
+    Args:
+        patience: seconds for which the state of the library's files, which are hundreds, is not looked at again.
+    """
+    global _looked_up
+    if time.monotonic() >= _looked_up[0] + patience:
+        _looked_up = time.monotonic(), _library_files()
+    read = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_WHEN_IMPORTED)}
+    threads = [key for key in read if key.endswith("_NUM_THREADS")]
+    return [sys.executable, sys.version, _looked_up[1], {key: read[key] for key in read if key not in threads}]
+
+
+_looked_up: tuple[float, list[tuple[str, int]]] = (-math.inf, [])
+"""When the files of the library were looked at, and their state then."""
+
+
+def _library_files() -> list[tuple[str, int]]:
+    """Return the modules of the library with the time of their last change."""
     import mml_lib
 
     root = os.path.dirname(mml_lib.__file__ or "")
     paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names if name.endswith(".py")]
-    files = [(path, os.stat(path).st_mtime_ns) for path in sorted(paths)]
-    read = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_WHEN_IMPORTED)}
-    threads = [key for key in read if key.endswith("_NUM_THREADS")]
-    return [sys.executable, sys.version, files, {key: read[key] for key in read if key not in threads}]
+    return [(path, os.stat(path).st_mtime_ns) for path in sorted(paths)]
