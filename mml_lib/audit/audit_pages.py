@@ -43,9 +43,8 @@ PAGES = {
         "duplicates.csv",
         "near duplicates",
         (
-            "Pairs of images that are nearly the same, those across splits first; the sample in id is the one that "
-            "exclude leaves out",
-            "hash bits: bits of the perceptual hashes that differ, of 64; correlation: of the thumbnails",
+            "Pairs of nearly identical images, those across splits first; exclude leaves out the sample in id",
+            "hash bits: number of different bits, of 64, in the perceptual hashes; correlation: of the thumbnails",
         ),
     ),
     "label_errors": Page(
@@ -53,17 +52,17 @@ PAGES = {
         "labels.csv",
         "labels that are probably wrong",
         (
-            "By confident learning from out-of-sample predictions, the most suspicious first; quality is 0 where the "
-            "suggested class is certain, and 0.5 where both are equally probable",
+            "By confident learning from out-of-sample predictions, the most suspicious first; quality is 0 if the "
+            "suggested class is certain, and 0.5 if both are equally probable",
         ),
     ),
     "confusable_classes": Page(
         "classes",
         "classes.csv",
-        "classes by how well they are told apart",
+        "classes by how well they can be distinguished",
         (
-            "Area under the ROC curve of each two classes on their own samples, with its 95 % interval; alike: the "
-            "interval has 0.5, so that nothing tells them apart",
+            "Area under the ROC curve of each pair of classes on their own samples, with its 95 % interval; "
+            "alike: the interval contains 0.5, so the predictions do not distinguish them",
             "confused: samples of one class that are confidently predicted as the other",
         ),
     ),
@@ -111,7 +110,7 @@ def write_pages(
         suspects: all suspects.
     """
     name = task.header["name"]
-    note = "To leave samples out, copy this table, delete the rows that you want to keep, and name it by exclude"
+    note = "To leave samples out, copy this table, delete the rows of samples to keep, and name it in exclude"
     write_text(folder / "suspects.html", table_page(f"{name}: suspects", suspects, "suspects.csv", [note]))
     for key, table in tables.items():
         page = PAGES[key]

@@ -195,7 +195,7 @@ def _leaderboard_title(standings: pd.DataFrame, left_out: int, width: int) -> li
     rest = f"; {left_out} further runs are left out" if left_out else ""
     about = standings["about"] if "about" in standings else pd.Series(dtype=str)
     lines = [line for sentence in sentences(about) for line in wrap(sentence, width)]
-    filled = f"Filled: cannot be told apart from the best procedure (p > 0.05, Holm){rest}."
+    filled = f"Filled: not significantly different from the best procedure (p > 0.05, Holm){rest}."
     return ["Mean over seeds and folds.", *lines, filled]
 
 

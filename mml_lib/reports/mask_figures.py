@@ -58,7 +58,7 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
     name_rows(axis, names)
     axis.set(xlim=(0, 1.09), ylabel="class (true pixels)")
     rest = f"{len(defined) - len(drawn)} better ones are left out" if len(drawn) < len(table) else ""
-    axis.set_xlabel("mean over the images that show a class, true or predicted")
+    axis.set_xlabel("mean over the images in which a class is true or predicted")
     handles, _ = axis.get_legend_handles_labels()
     legend_below(figure, handles, 2, loc="outside lower center", title=rest or None)
     save(figure, path)

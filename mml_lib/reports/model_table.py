@@ -77,7 +77,7 @@ def add_labels(table: pd.DataFrame, labels: Mapping[str, Mapping[str, str]], wit
 def as_text(table: pd.DataFrame) -> str:
     """Return a table of models for a terminal: of metrics the first one that a model has."""
     if table.empty:
-        return "no models lie in this project yet"
+        return "this project has no models yet"
     printed = table[[*KEYS, "label"]].copy()
     metrics = [column for column in table.columns if column.startswith("val/")]
     printed["loss"] = table["performance"].map("{:.4f}".format, na_action="ignore")

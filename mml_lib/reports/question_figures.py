@@ -32,7 +32,7 @@ from mml_lib.reports.canvas import (
 
 logger = logging.getLogger(__name__)
 
-JOINED = "joined by a bar: not told apart (Friedman; Wilcoxon, Holm; p > 0.05)"
+JOINED = "joined by a bar: no significant difference (Friedman; Wilcoxon, Holm; p > 0.05)"
 LINE = 100
 """Characters of a line above a figure."""
 NAME = 40

@@ -71,7 +71,7 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
         axis.xaxis.get_major_locator().set_params(integer=True)
         left_out = len(header["classes"]) - len(counts)
         rest = f" ({left_out} rarer ones left out)" if left_out else ""
-        axis.set_xlabel(f"training samples that show the class{rest}")
+        axis.set_xlabel(f"training samples with the class{rest}")
     else:
         axis.axis("off")
         axis.text(0.5, 0.5, f"{header['num_samples']['all']} images without labels", ha="center", va="center")

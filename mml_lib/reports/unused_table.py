@@ -72,7 +72,7 @@ def as_csv(unused: Sequence[Unused]) -> str:
 def as_text(unused: Sequence[Unused]) -> str:
     """Return the unused files for a terminal: by project, key and run, each reason to keep a file once."""
     if not unused:
-        return "nothing lies there that no study uses"
+        return "there are no unused files"
     rows = [["", *COLUMNS[1:5], "files", "MB", ""]]
     rows += [[*artefact.row[:7], artefact.state] for artefact in unused[:SHOWN]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         with open_project(options.project, options.results) as fm:
             server = open_server(ProjectView(fm), options.port, secrets.token_urlsafe(12))
             print(f"project {fm.proj_path}: {server.address}", flush=True)
-            print("browsers on this machine can open this address; Ctrl-C ends the page", flush=True)
+            print("open this address in a browser on this machine; Ctrl-C ends the server", flush=True)
             with server:
                 server.serve_forever()
     except MMLError as error:

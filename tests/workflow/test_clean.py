@@ -18,7 +18,7 @@ def test_results_of_a_changed_study_are_shown_removed_and_made_again_on_demand(
     monkeypatch.setenv("TMPDIR", str(copy.folder))  # others may have left something in the system's
     weights = copy.files("results/tiny/PARAMETERS/stripes/*.safetensors")
     models = copy.files("results/tiny/MODELS/stripes/*.json")
-    assert "nothing lies there that no study uses" in copy.run("clean")
+    assert "there are no unused files" in copy.run("clean")
     copy.write(CHANGED | {"clean": {"studies": []}})  # not those of config/ again
     copy.run("-n", "clean", "--config", "force=true")
     said = copy.run("clean")

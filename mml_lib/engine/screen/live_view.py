@@ -34,7 +34,7 @@ BAR = 24
 LEAST_NAME = 16
 """Least characters of the name of a step."""
 
-FOOTER = "Ctrl-C stops; the same command goes on"
+FOOTER = "Ctrl-C stops; the same command continues"
 FRAME = 7
 """Lines of the view beside those of rules and of running steps."""
 

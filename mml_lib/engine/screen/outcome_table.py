@@ -141,7 +141,7 @@ def outcome_lines(rows: Sequence[OutcomeRow]) -> list[str]:
     if left_out := len(rows) - len(printed):
         lines.append(f"  … and {left_out} more")
     if several and any(row.is_best for row in printed):
-        lines.append(f"  {MARK} the best, and those that cannot be told apart from it (p > 0.05, Holm)")
+        lines.append(f"  {MARK} the best, and those that do not differ significantly from it (p > 0.05, Holm)")
     keys = {row.about for row in printed if "…" in row.interval}
     subjects = [text for key, text in ABOUT.items() if key in keys]
     return [*lines, f"  95 % interval {'; '.join(subjects)}"] if subjects else lines

@@ -22,10 +22,11 @@ BASELINE, SAME, ALIKE, BETTER, WORSE = "baseline", "same", "=", "better", "worse
 """Marks: the baseline itself; what is one with it on this task; what cannot be told apart from it; what can."""
 
 NOTES = {
-    PROCEDURE: "Differences about procedures are paired over samples and folds; 95 % intervals and p are about new "
-    "test samples, and trainings with other seeds and folds. p is corrected over the compared procedures (Holm).",
-    NETWORKS: "Differences about networks are of these networks on new test samples. Single networks tell no "
-    "procedures apart: train on more folds, or with repeats.",
+    PROCEDURE: "Differences about procedures are paired over samples and folds; 95 % intervals and p account for new "
+    "test samples, and for trainings with other seeds and folds. p is corrected over the compared "
+    "procedures (Holm).",
+    NETWORKS: "Differences about networks apply to these networks on new test samples. Single networks cannot "
+    "distinguish procedures: train on more folds, or with repeats.",
 }
 """Sentences on the subject of the differences."""
 

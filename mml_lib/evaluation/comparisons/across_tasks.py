@@ -170,7 +170,7 @@ def too_few_for_pairs(tests: pd.DataFrame) -> str:
     if least <= ALPHA:
         return ""
     values = f"its least p is {2 / 2**tasks:.2g}, corrected {min(least, 1.0):.2g}"
-    return f"with {tasks} tasks no pair can be told apart: {values}"
+    return f"with {tasks} tasks no pair can differ significantly: {values}"
 
 
 def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.ndarray:
@@ -301,7 +301,7 @@ def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, 
     if there:
         listed = ", ".join(f"{task} ({siblings[task]})" for task in there[:10])
         rest = f" and {len(there) - 10} more" if len(there) > 10 else ""
-        lines.append(f"Tests take each data set once; left out, with the task that counts: {listed}{rest}.")
+        lines.append(f"Tests use each data set once; left out, with the task that counts: {listed}{rest}.")
     if (tests["test"] == WILCOXON).any():
         lines.append("p of pairs is of Wilcoxon's signed-rank test over tasks, corrected by Holm.")
         relative = [metric for metric in dict.fromkeys(tests["metric"]) if _is_error(metric)]

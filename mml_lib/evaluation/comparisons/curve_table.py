@@ -23,8 +23,8 @@ SUBSETS = "subsets"
 ABOUT = {
     SUBSETS: "95 % intervals about subsets are of the expected metric of one training on another subset of this size, "
     "with another seed and fold, on new test samples.",
-    PROCEDURE: "95 % intervals about the procedure are of one training on this very subset, with another seed and "
-    "fold, on new test samples: a single seed of the tag tells nothing of other subsets.",
+    PROCEDURE: "95 % intervals about the procedure are of one training on this particular subset, with another seed "
+    "and fold, on new test samples: a single seed of the tag gives no information about other subsets.",
     NETWORKS: "95 % intervals about networks are of a single network on new test samples.",
 }
 """Sentences on the subject of an interval."""
@@ -161,7 +161,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
     """Return the sentences on the test samples and the intervals of a curve."""
     tested = int(table["tested"].max())
     of_intervals = notes_on(table["about"][table["ci_low"].notna()], ABOUT)
-    return [f"All points are tested on the same {tested:,} samples, which the tag leaves alone.", *of_intervals]
+    return [f"All points are tested on the same {tested:,} samples, which the tag does not change.", *of_intervals]
 
 
 def as_text(table: pd.DataFrame, label: str) -> str:

@@ -196,11 +196,11 @@ def _notes(board: pd.DataFrame, main: str) -> list[str]:
     procedures = board[board["kind"] == PROCEDURE]
     single = (procedures[f"{main}_about"] == NETWORKS) & procedures[main].notna()
     of_intervals = sentences(board[f"{main}_about"][board[f"{main}_low"].notna()])
-    notes = [f"{MARK}: procedures that are the best or cannot be told apart from it (p > 0.05, Holm)."]
+    notes = [f"{MARK}: procedures that are the best or do not differ significantly from it (p > 0.05, Holm)."]
     if single.any():
         notes.append(
-            "Differences of procedures with a single network are of these networks, and nothing tells such procedures "
-            "apart; train on more folds, or with more seeds."
+            "Differences of procedures with a single network apply to these networks, which cannot distinguish "
+            "procedures; train on more folds, or with more seeds."
         )
     return [*(notes if len(procedures) > 1 else []), *of_intervals]
 

@@ -28,7 +28,7 @@ FLATTEST, STEEPEST = 0.01, 3.0
 FACTORS = (2, 4)
 """Multiples of the largest size that are extrapolated to."""
 RESAMPLES = 1000
-NO_INTERVAL = "no interval: single trainings, or trainings that all agree, tell nothing of others"
+NO_INTERVAL = "no interval: single trainings, or trainings with equal values, give no information about others"
 COLUMNS = [
     *("curve", "procedure", "metric", "sizes", "a", "a_low", "a_high", "b", "b_low", "b_high", "c", "c_low", "c_high"),
     *("residual", "factor", "samples", "mean", "ci_low", "ci_high", "reason"),

@@ -18,9 +18,9 @@ COLUMNS = [
 ]
 
 NOTES = {
-    PROCEDURE: "Gains about procedures are paired over samples, folds and repeats; 95 % intervals and p are about new "
-    "test samples, and trainings with other seeds and folds from the same source.",
-    NETWORKS: "Gains about networks are of these networks on new test samples: train on more folds, or with repeats.",
+    PROCEDURE: "Gains about procedures are paired over samples, folds and repeats; 95 % intervals and p account for "
+    "new test samples, and for trainings with other seeds and folds from the same source.",
+    NETWORKS: "Gains about networks apply to these networks on new test samples: train on more folds, or with repeats.",
 }
 """Sentences on the subject of gains."""
 

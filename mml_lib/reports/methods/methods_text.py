@@ -30,8 +30,8 @@ def methods_text(facts: StudyFacts) -> str:
     results = f"{facts.evaluation['mode']}.csv"
     parts += [
         "# Reporting checklists",
-        "This text states what was done, from the files of the study. It does not state why. The tables list what it "
-        "answers and what is left to the authors.",
+        "This text states what the study did, from the files of the study. The reasons are left to the "
+        "authors. The tables list the items that the text answers.",
         f"## CLAIM, update of 2024{cite('tejani2024claim')}",
         checklist_table(CLAIM, results),
         f"## TRIPOD+AI{cite('collins2024tripod')}",

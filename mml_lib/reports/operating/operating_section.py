@@ -29,7 +29,7 @@ def operating_section(task: str, points: str, folder: str) -> ReportSection:
     heads = ["run", "class", "wanted", "threshold", *MEASURES.values()]
     rows = Markup("\n").join(_row(row) for row in table.head(ROWS).fillna({"label": ""}).to_dict("records"))
     head = Markup().join(Markup("<th>{}</th>").format(name) for name in heads)
-    note = Markup("<p>Thresholds are chosen by validation samples, and measured on others, with 95 % intervals.</p>")
+    note = Markup("<p>Validation samples choose the thresholds, other samples measure them, with 95 % intervals.</p>")
     printed = Markup('<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>')
     figures = figure_section(task, "Operating points", Path(folder))
     return ReportSection(task, figures.title, str(note + printed.format(head, rows) + Markup(figures.html)))

@@ -59,13 +59,13 @@ def answer_checks(
     procedures = [row for row in rows if row.name != ENSEMBLE]
     if split != "test":
         checks.append(
-            Check("care", "No test split was kept apart; the results are on validation images of the same data set.")
+            Check("care", "There is no test split; the results are on validation images of the same data set.")
         )
     if len(procedures) > 1:
         text = "The best of several runs was found on these same images, so its value is slightly optimistic."
         checks.append(Check("note", text))
     if procedures and procedures[0].networks == 1:
-        text = "Each run has a single network, so it is open how results vary between trainings."
+        text = "Each run has a single network, so the variance between trainings is unknown."
         checks.append(Check("care", text))
     return checks
 
@@ -76,7 +76,7 @@ def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> li
     tested, learned = set(digests[split == "test"]), set(digests[split == "train"])
     checks = []
     if None in tested | learned:
-        text = "The images of this task have no digests, so copies among them were not looked for."
+        text = "The images of this task have no digests, so MML did not look for copies."
         checks.append(Check("care", text))
     elif shared := len(tested & learned):
         text = f"{counted(shared, 'test image')} also occur among the training images (same content)."
@@ -96,7 +96,7 @@ def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> li
     others = {guard["learned"][0] for guard in compared if guard["tested"][0] == task.header["name"]}
     others -= {task.header["name"]}
     if others:
-        text = f"No tested image was learned with another task ({enumerated(sorted(others))})."
+        text = f"No test image is a training image of another task ({enumerated(sorted(others))})."
         checks.append(Check("passed", text))
     return checks
 
@@ -122,7 +122,7 @@ def _sizes(task: TaskDescription, ids: Collection[str]) -> list[Check]:
             checks.append(Check("care", text))
         ratio = task.header.get("imbalance_ratio")
         if ratio and ratio >= IMBALANCE:
-            text = f"The largest class is {ratio:.0f} times as frequent as the smallest: read the values of each class."
+            text = f"The largest class is {ratio:.0f} times as frequent as the smallest: look at each class."
             checks.append(Check("care", text))
     return checks
 

@@ -22,7 +22,7 @@ from mml_lib.wording import counted, enumerated
 SPLITS = {
     "test": "images that took no part in training",
     "val": "validation images",
-    "out_of_fold": "images, each predicted by a network that had not seen it",
+    "out_of_fold": "images, each predicted by a network that was not trained on it",
 }
 """Splits in words for everybody."""
 
@@ -30,23 +30,31 @@ FIGURES = (
     (
         "comparison/leaderboard.svg",
         "Runs",
-        "Mean over networks with 95 % interval. Filled: cannot be told apart from the best.",
+        "Mean over networks with 95 % interval. Filled: not significantly different from the best.",
     ),
-    ("predictions/{run}/confusion_matrix.svg", "Confusion matrix", "Rows: the truth. Columns: what the run says."),
+    ("predictions/{run}/confusion_matrix.svg", "Confusion matrix", "Rows: true classes. Columns: predicted classes."),
     (
         "predictions/{run}/roc_and_precision_recall.svg",
         "ROC and precision-recall curves",
-        "What each threshold of a class gives: the closer to the corner, the better.",
+        "Results for all thresholds of a class: the closer to the corner, the better.",
     ),
-    ("predictions/{run}/predicted_values.svg", "Predicted and true values", "On the diagonal both are equal."),
-    ("predictions/{run}/overlap_by_class.svg", "Overlap of masks by class", "1: the predicted mask is the true one."),
-    ("calibration/{run}/reliability.svg", "Reliability", "On the diagonal, stated probabilities are those observed."),
+    ("predictions/{run}/predicted_values.svg", "Predicted and true values", "On the diagonal, both are equal."),
+    (
+        "predictions/{run}/overlap_by_class.svg",
+        "Overlap of masks by class",
+        "1: the predicted mask equals the true one.",
+    ),
+    (
+        "calibration/{run}/reliability.svg",
+        "Reliability",
+        "On the diagonal, predicted and observed probabilities are equal.",
+    ),
     ("calibration/errors.svg", "Calibration errors", "Errors of probabilities before and after calibration."),
-    ("predictions/{run}/largest_losses.jpg", "Largest losses", "The images that the run is furthest off on."),
+    ("predictions/{run}/largest_losses.jpg", "Largest losses", "Images with the largest losses of the run."),
     ("comparison/*/groups.svg", "Results by group", "Mean over networks with 95 % interval, for each group."),
     ("ensemble/members.svg", "Members of the ensemble", "Their weights."),
     ("training/learning_curves.svg", "Learning curves", "Losses and metrics while training."),
-    ("tasks/classes.png", "Training samples", "How often each class occurs, or how values are spread."),
+    ("tasks/classes.png", "Training samples", "Frequency of each class, or distribution of values."),
 )
 """Figures of a page of a task: path in the folder of figures, title, caption."""
 

@@ -100,7 +100,7 @@ def test_text_of_the_table_is_short(project: Project):
 def test_project_without_models_has_an_empty_table(tmp_path: Path):
     table, _ = read_models(stored_models(small_study(tmp_path).fm))
     assert table.empty
-    assert as_text(add_labels(table, {}, FOREIGN)) == "no models lie in this project yet"
+    assert as_text(add_labels(table, {}, FOREIGN)) == "this project has no models yet"
 
 
 # --- when it is made again ----------------------------------------------------------------------------------------

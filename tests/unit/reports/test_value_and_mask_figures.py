@@ -64,7 +64,7 @@ def test_overlap_is_told_for_each_class(tmp_path: Path):
     background, naevus = 2 * 40 / 120, (0 + 1) / 2
     assert {f"{background:.3f}", f"{naevus:.3f}"} <= set(labels)
     assert {"background (80)", "Nävus ✓ $x$ (30)", "absent (0), in no mask", "class (true pixels)"} <= set(labels)
-    assert "mean over the images that show a class, true or predicted" in labels
+    assert "mean over the images in which a class is true or predicted" in labels
     many = pd.concat([table] * 30, ignore_index=True)
     labels = texts(drawn(tmp_path, draw_overlap, many))
     assert labels.count("Nävus ✓ $x$ (30)") == 30, "the worst ones"
