@@ -80,11 +80,16 @@ def check_number(samples: int, neighbours: int, subset: int, where: str) -> None
 
 
 def _distances(values: np.ndarray, neighbours: int) -> np.ndarray:
-    """Return the distances to the nearest neighbours of each sample, the nearest first, N×k."""
+    """Return the distances to the nearest neighbours of each sample, the nearest first, N×k.
+
+    They are computed from differences: by products, as the search does, copies are not exactly at distance 0.
+    """
     from sklearn.neighbors import NearestNeighbors
 
-    search = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(values.astype(np.float64))
-    return search.kneighbors()[0]
+    values = values.astype(np.float64)
+    nearest = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(values).kneighbors(return_distance=False)
+    distances = [np.linalg.norm(values[rows] - sample, axis=1) for sample, rows in zip(values, nearest, strict=True)]
+    return np.sort(distances, axis=1)
 
 
 def of_distances(distances: np.ndarray) -> Dimension:
