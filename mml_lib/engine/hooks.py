@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mml_lib.config.pipeline_folder import LIBRARY
-from mml_lib.engine.cluster.slurm_patches import keep_jobs_without_state, submit_after_outage, submit_lost_again
+from mml_lib.engine.cluster.slurm_patches import (
+    keep_jobs_without_state,
+    start_as_step,
+    submit_after_outage,
+    submit_lost_again,
+)
 from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
 from mml_lib.engine.notifications import send, title_of_run
@@ -74,6 +79,7 @@ def start_run(study: Study, dag: "DAG") -> None:
         start_again(dag)
     keep_jobs_without_state()
     submit_after_outage(slurm.queued)
+    start_as_step(study.rule_names.is_own)
     submit_lost_again(slurm.lost)
     if study.gpus.on_cluster:
         record_submitted_runs(study)

@@ -1,9 +1,11 @@
 """Cluster jobs: preparation of the Snakemake within a job, and jobs or outputs that a killed Snakemake left."""
 
+import functools
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,12 +30,12 @@ def settle_in_job(has_warm_start: bool) -> None:
     Args:
         has_warm_start: True if steps of networks may be forks of one process.
     """
-    withdraw_warm_start()
     slurm.name_job()
     keep_job_number(slurm.own_job)
     go_on_in_job(slurm.count_steps)
-    call_before_planning(skip_finished_targets, *([warm_job] if has_warm_start else []))
+    call_before_planning(skip_finished_targets)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    start_warm_in_job(target_rules(sys.argv) if has_warm_start else ())
 
 
 def skip_finished_targets(dag: "DAG") -> None:
@@ -48,13 +50,31 @@ def skip_finished_targets(dag: "DAG") -> None:
     ]
 
 
-def warm_job(dag: "DAG") -> None:
+def target_rules(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the rules of the steps that a Snakemake within a job runs; it states them after it has read the rules.
+
+    One that names an executor runs none: it starts a step of SLURM.
+
+    Args:
+        arguments: of the Snakemake.
+    """
+    words = iter(arguments)
+    if "--executor" in arguments or "--target-jobs" not in words:
+        return ()
+    return tuple(word.partition(":")[0] for word in takewhile(lambda word: not word.startswith("--"), words))
+
+
+@functools.cache
+def start_warm_in_job(rules: tuple[str, ...]) -> None:
     """Start the process that steps of networks are forks of, where several share a cluster job.
 
-    The Snakemake of the steps starts it, and not the one around it that only starts a step of SLURM.
+    It imports while Snakemake reads the rules and plans. An outer pipeline may read them several times.
+
+    Args:
+        rules: of the steps.
     """
-    rules = [spec.rulename for spec in dag.workflow.dag_settings.target_jobs]
-    if dag.workflow.local_exec and len(rules) > 1 and any(rule.endswith(HEAVY) for rule in rules):
+    withdraw_warm_start()
+    if len(rules) > 1 and any(rule.endswith(HEAVY) for rule in rules):
         offer_warm_start()
         start_warm_first()
         launch_warm_process(str(LIBRARY / "scripts" / f"{rule}.py") for rule in CORE)

@@ -105,6 +105,10 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     one_by_one = partial(is_of_network, study.rule_names) if workflow.remote_exec else None
     select_in_order(StepOrder(lambda: study.runs.planned, one_by_one).first)
     end_on_sigterm()
+    # Steps use this very library, also in an environment that Snakemake deploys for them. The warm process of a job has
+    # this environment, or it has no forks.
+    folders = [str(LIBRARY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(folders))
     if workflow.remote_exec:
         settle_in_job(study.cfg.warm_start)
         study.submitted = SubmittedRuns.read(study)
@@ -115,8 +119,6 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         offer_warm_start()
         start_warm_first()
         run_scripts_directly(run_script)
-    # Steps use this very library, also in an environment that Snakemake deploys for them.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study
 
 

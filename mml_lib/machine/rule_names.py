@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from snakemake.jobs import Job
+    from snakemake.jobs import AbstractJob, Job
 
 VARIABLE = "MML_RULE_NAMES"
 """Environment variable by which steps learn MML's names of their rules."""
@@ -30,6 +30,10 @@ class RuleNames:
     def of_job(self, job: "Job") -> str | None:
         """Return MML's name of the rule of a job."""
         return self.own(job.rule.name)
+
+    def is_own(self, job: "AbstractJob") -> bool:
+        """Return True for a step, or a group of steps, of MML's rules."""
+        return all(self.of_job(step) is not None for step in (job.jobs if job.is_group() else [job]))
 
     def jobs(self, jobs: Iterable["Job"], *rules: str) -> list["Job"]:
         """Return those jobs of Snakemake that are MML's, or only those of some of its rules."""

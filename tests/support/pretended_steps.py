@@ -5,15 +5,21 @@ the checks that train for a moment before the first step. Steps of the rules tha
 fails once where a file has its name, as `failing` gives it. `--executor nearby` runs jobs on this machine.
 """
 
+import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from snakemake.executors import local
 from snakemake.io import is_flagged
 
-from mml_lib.engine import hooks
+from mml_lib.engine import hooks, jobs
+from mml_lib.machine.warm_start import code_key
+
+WARM = "warm.json"
+"""File in the working folder: a line for each step of a job with a warm process, `true` if it would be its fork."""
 
 EXECUTORS = str(Path(__file__).with_name("executors"))
 """Folder of the executor `nearby`."""
@@ -26,6 +32,8 @@ MEASURED = "s\th:m:s\tmax_rss\n0.1\t0:00:00\t1\n"
 
 
 run_wrapper = local.run_wrapper
+
+_warm_keys: list[Any] = []
 
 
 def failing(rule: str, fold: int) -> str:
@@ -46,6 +54,9 @@ def pretend(rule: Any, inputs: Any, output: Any, *others: Any) -> None:
     if file.exists():
         file.unlink()
         raise OSError("the step was to fail")
+    if _warm_keys:
+        with open(WARM, "a", encoding="utf-8") as warm:
+            warm.write(f"{json.dumps(code_key() == _warm_keys[0])}\n")
     if benchmark := others[5]:
         Path(benchmark).write_text(MEASURED)
     for pattern, path in zip(rule.output, output, strict=True):
@@ -55,12 +66,18 @@ def pretend(rule: Any, inputs: Any, output: Any, *others: Any) -> None:
             Path(path).write_text("pretended")
 
 
+def launch(scripts: Iterable[str]) -> None:
+    """Note the library and the environment of a warm process, which pretended steps need no more of."""
+    _warm_keys.append(code_key())
+
+
 def main() -> None:
     """Run Snakemake on the arguments of this process."""
     sys.path.append(EXECUTORS)  # where it looks for executors
     from snakemake.cli import main as run
 
     local.run_wrapper = pretend
+    jobs.launch_warm_process = launch
     hooks.check_pipelines = hooks.check_backbones = lambda *_: None
     run()
 

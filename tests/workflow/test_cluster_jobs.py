@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.counted_plan import count_job
 from tests.support.nearby_jobs import NearbyStudy
-from tests.support.pretended_steps import failing
+from tests.support.pretended_steps import WARM, failing
 
 pytestmark = pytest.mark.long
 
@@ -31,6 +31,7 @@ def test_steps_of_networks_share_jobs_and_a_changed_test_is_no_job(place: Nearby
     assert [job.rules for job in jobs] == [network(3), network(2)]
     assert [job.requests["runtime"] for job in jobs] == [3 * (30 + 10) + 5, 2 * (30 + 10) + 5]
     assert [(job.requests["mem_mb"], job.requests["_cores"]) for job in jobs] == [(8000, 4)] * 2
+    assert (place.folder / WARM).read_text().split() == ["true"] * 15, "each step is a fork of the process of its job"
     place.write(networks_per_job=3, resources=resources, bootstrap=200)
     before = place.times()
     place.run()

@@ -22,6 +22,21 @@ NO_ANSWER = (
 )
 """Messages of `sbatch` without an answer of the controller, which may have taken the job."""
 
+KEPT = (
+    *("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CLUSTER_NAME", "SLURM_SUBMIT_DIR", "SLURM_SUBMIT_HOST"),
+    "SLURM_RESTART_COUNT",
+)
+"""Variables of a job that its step gets. Others are options of `srun`, which may contradict those of its command."""
+
+AS_STEP = """\
+trap '' USR1  # the announcement of the time limit is meant for trainings
+unset $(env | sed -n 's/^\\(S[A-Z]*_[A-Za-z0-9_]*\\)=.*/\\1/p' | grep -E '^(SLURM|SRUN|SBATCH)_' | grep -vxE '{kept}')
+srun -n1 --cpu-bind=q {options} sh -s <<'END_OF_STEP'
+{command}
+END_OF_STEP
+"""
+"""Script of a job: it starts a command as a step of SLURM."""
+
 
 def submit_lost_again(lost: Callable[[set[str]], Mapping[str, str]]) -> None:
     """Have the executor submit those jobs again that SLURM has preempted, or lost with their nodes, for good.
@@ -129,6 +144,38 @@ def submit_after_outage(queued: Callable[[str, str], Collection[str] | None], ev
 
     plugin.Executor._report_job_error_threadsafe = wait_or_report
     plugin.Executor._report_job_submission_threadsafe = note_submission
+
+
+def start_as_step(is_own: Callable[["AbstractJob"], bool]) -> None:
+    """Have the script of a job start the Snakemake of its steps as a step of SLURM.
+
+    The executor starts another Snakemake around it, which reads the Snakefile and plans, only to call `srun` for it: a
+    fifth of the overhead of a job. This can go when the executor calls `srun` in the script.
+
+    Args:
+        is_own: gives True for a job of MML's rules.
+    """
+    plugin = sys.modules.get(EXECUTOR)
+    if plugin is None:
+        return
+    format_job_exec = plugin.Executor.format_job_exec
+
+    def script_of(executor: Any, job: "AbstractJob") -> str:
+        command, options = format_job_exec(executor, job), executor.additional_general_args()
+        is_script = executor.workflow.executor_settings.pass_command_as_script and not executor.array_jobs
+        if not is_script or options not in command or job.resources.get("mpi") or not is_own(job):
+            return str(command)
+        return AS_STEP.format(kept="|".join(KEPT), options=_step_options(job), command=command.replace(options, "", 1))
+
+    plugin.Executor.format_job_exec = script_of
+
+
+def _step_options(job: "AbstractJob") -> str:
+    """Return the options of `srun`, as the executor of the Snakemake around a step has them."""
+    from snakemake_executor_plugin_slurm_jobstep import get_cpu_setting, get_gpu_setting, get_node_setting
+
+    gpus = get_gpu_setting(job)
+    return " ".join(filter(None, [get_cpu_setting(job, bool(gpus)), gpus, get_node_setting(job)]))
 
 
 def _log_and_comment(plugin: Any, executor: Any, job: "AbstractJob") -> tuple[Any, str]:

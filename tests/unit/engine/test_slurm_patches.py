@@ -1,6 +1,7 @@
 """Patches of the executor for SLURM: a test here fails once a patch is needed no more."""
 
 import asyncio
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,15 @@ from unittest.mock import MagicMock
 import pytest
 import snakemake_executor_plugin_slurm as plugin
 
-from mml_lib.engine.cluster.slurm_patches import keep_jobs_without_state, submit_after_outage, submit_lost_again
+from mml_lib.engine.cluster.slurm_patches import (
+    keep_jobs_without_state,
+    start_as_step,
+    submit_after_outage,
+    submit_lost_again,
+)
 
 REPORTS = ("run_job", "_report_job_error_threadsafe", "_report_job_submission_threadsafe")
-PATCHED = (*REPORTS, "check_active_jobs")
+PATCHED = (*REPORTS, "check_active_jobs", "format_job_exec")
 
 UNREACHABLE = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
 TIMED_OUT = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
@@ -152,3 +158,41 @@ def test_submission_ends_with_snakemake(monkeypatch: pytest.MonkeyPatch):
     submitting.executor._job_submission_executor._shutdown = True
     (failure,) = submitting.submitted(patched=True)
     assert UNREACHABLE in failure
+
+
+COMMAND = "echo --name 'a b' --executor slurm-jobstep --jobs 1 --slurm-jobstep-pass-command-as-script --mode remote"
+
+
+def script_of(monkeypatch: pytest.MonkeyPatch, is_own: bool = True, **resources: Any) -> str:
+    """Return the script of a job by the patched executor."""
+    monkeypatch.setattr(plugin.Executor, "format_job_exec", lambda *_: COMMAND)
+    start_as_step(lambda job: is_own)
+    executor = MagicMock(array_jobs=set())
+    executor.additional_general_args = lambda: plugin.Executor.additional_general_args(executor)
+    return plugin.Executor.format_job_exec(executor, MagicMock(threads=3, resources=resources))
+
+
+def test_executor_still_starts_a_snakemake_around_that_of_the_steps():
+    executor = MagicMock()
+    assert plugin.Executor.additional_general_args(executor) in COMMAND
+
+
+def test_script_of_a_job_starts_its_snakemake_as_a_step_of_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    script = script_of(monkeypatch, gpu=2)
+    srun = tmp_path / "srun"
+    srun.write_text('#!/bin/sh\necho "$@"\nenv | grep -E "^S(LURM|RUN)_" | sort\nexec sh -s\n')
+    srun.chmod(0o755)
+    kept = {"SLURM_JOB_ID": "17", "SLURM_RESTART_COUNT": "1"}
+    dropped = {"SLURM_MEM_PER_NODE": "1", "SRUN_DEBUG": "3", "SLURM_TRES_PER_TASK": "cpu:1\nSLURM_X=2"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **kept, **dropped}
+    process = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
+    assert process.stderr == ""
+    options, *variables, last = process.stdout.splitlines()
+    assert options.split() == ["-n1", "--cpu-bind=q", "--cpus-per-task=3", "--gpus=2", "--nodes=1", "sh", "-s"]
+    assert variables == [f"{key}={value}" for key, value in kept.items()]
+    assert last == "--name a b --mode remote"
+
+
+def test_jobs_of_mpi_and_of_an_outer_pipeline_start_as_the_executor_starts_them(monkeypatch: pytest.MonkeyPatch):
+    assert script_of(monkeypatch, mpi="srun") == COMMAND
+    assert script_of(monkeypatch, is_own=False) == COMMAND
