@@ -1,0 +1,83 @@
+"""Whole studies as commands, next to bare loops as commands: the demo study, and packing 2,000 JPEGs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.support.benchmark_figures import Figures
+from tests.support.places import REPOSITORY
+from tests.support.timing import median_ratio, run_measured
+
+pytestmark = pytest.mark.benchmark
+
+Seconds = tuple[float, float]
+"""Of all processors, and by the clock."""
+
+COUNT, SIDE, ROUNDS = 2000, 512, 2
+
+
+def study(folder: Path, target: str, *files: str, **changes: Any) -> Seconds:
+    """Run a target of a study in a new folder; return seconds of processors and by the clock."""
+    folder.mkdir()
+    (folder / "study.yaml").write_text(yaml.safe_dump({"project": "measured"} | changes))
+    command = [sys.executable, "-m", "snakemake", target, "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
+    roots = {"MML_DATA_PATH": str(folder / "data"), "MML_RESULTS_PATH": str(folder / "results")}
+    return run_measured([*command, "--configfile", *files, "study.yaml"], folder, roots)
+
+
+def bare(work: str, folder: Path, **environment: str) -> Seconds:
+    """Run a bare loop; return seconds of processors and by the clock."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "tests.benchmarks.bare_loops", work, str(folder)]
+    return run_measured(command, folder, {"PYTHONPATH": str(REPOSITORY)} | environment)
+
+
+def compare(figures: Figures, name: str, of: str, ours: list[Seconds], other: list[Seconds], **limit: float) -> None:
+    """Record the ratio of processor time, or of time by the clock, as the limit is named."""
+    for by, at_most in limit.items():
+        place = ("processor", "clock").index(by)
+        ratio = median_ratio([pair[place] for pair in ours], [pair[place] for pair in other])
+        figures.record(f"{name}, {by}", ratio, of=of, by=by, at_most=at_most)
+
+
+def test_demo_study_next_to_a_bare_loop_with_its_epochs(tmp_path: Path, figures: Figures):
+    """Threads that wait for each other compute nothing, so that processor time is compared with that of one thread."""
+    demo = str(REPOSITORY / "config/config.yaml")
+    parts = {"whole": {}, "networks": {"mode": {"preset": "train", "subroutines": ["train", "predict", "test"]}}}
+    threads = {"a bare PyTorch loop": {}, "a bare PyTorch loop of one thread": {"OMP_NUM_THREADS": "1"}}
+    seconds: dict[str, list[Seconds]] = {name: [] for name in (*parts, *threads)}
+    for number in range(ROUNDS):
+        for name, changes in parts.items():
+            seconds[name].append(study(tmp_path / f"{name}{number}", "all", demo, **changes))
+        for name, environment in threads.items():
+            seconds[name].append(bare("digits", tmp_path / "bare", **environment))
+    clock, processor = threads
+    for name, limit in (("networks", 1.4), ("whole", 1.8)):
+        compare(figures, f"demo study, {name}", processor, seconds[name], seconds[processor], processor=limit)
+        compare(figures, f"demo study, {name}", clock, seconds[name], seconds[clock], clock=limit)
+    accuracies = [float(value) for value in (tmp_path / "bare/accuracy.txt").read_text().split()]
+    assert np.mean(accuracies) > 0.9
+
+
+def test_packing_2000_jpegs_next_to_bare_loops(tmp_path: Path, figures: Figures):
+    rng, images = np.random.default_rng(0), tmp_path / "images"
+    for number in range(COUNT):
+        noise = (rng.normal(0, 3 * step**0.5, (SIDE // step, SIDE // step, 3)) for step in (4, 16, 64, 256))
+        pixels = sum((shades.repeat(SIDE // len(shades), 0).repeat(SIDE // len(shades), 1) for shades in noise), 128)
+        (images / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(images / f"{'ab'[number % 2]}/{number}.jpg")
+    seconds: dict[str, list[Seconds]] = {"ours": [], "pillow": [], "cv2": []}
+    for number in range(ROUNDS):
+        tasks = {"photos": {"creator": "image_folder", "path": str(images)}}
+        seconds["ours"].append(study(tmp_path / str(number), "pp", tasks=tasks))
+        for loop in ("pillow", "cv2"):
+            seconds[loop].append(bare(loop, tmp_path))
+    for loop in ("pillow", "cv2"):
+        compare(
+            figures, f"packing 2,000 JPEG of 512×512, {loop}", f"a bare loop by {loop}", seconds["ours"], seconds[loop]
+        )
