@@ -19,7 +19,7 @@ STUDY = TINY | {
     "mode": TINY["mode"] | {"cv": False},
     "tasks": {"stripes": TASK},
     "trainer": {"max_epochs": 4, "accelerator": "cpu"},
-    "sampling": {"batch_size": 4},
+    "sampling": {"preset": "default", "batch_size": 4},  # the defaults repeat small data sets within an epoch
     "bootstrap": 0,
     "search": {
         "trials": 6,
@@ -216,7 +216,7 @@ def test_trials_are_reused_by_studies_that_train_the_same_pipeline(searched: Wor
     }
     tiny = STUDY | {"trainer": TINY["trainer"], "search": search}
     plain = {key: value for key, value in tiny.items() if key != "search"}
-    workplace.write(plain | {"sampling": {"batch_size": 8}, "mode": TINY["mode"] | {"cv": False}})
+    workplace.write(plain | {"sampling": {"preset": "default", "batch_size": 8}, "mode": TINY["mode"] | {"cv": False}})
     workplace.run()
     (trained,) = workplace.files("results/tiny/PARAMETERS/stripes/*.safetensors")
     made = trained.stat().st_mtime_ns
@@ -228,7 +228,7 @@ def test_trials_are_reused_by_studies_that_train_the_same_pipeline(searched: Wor
     workplace.write(
         plain
         | {
-            "sampling": {"batch_size": 8},
+            "sampling": {"preset": "default", "batch_size": 8},
             "optimizer": {"preset": "adamw", "lr": 0.001},
             "mode": TINY["mode"] | {"cv": False},
         }
