@@ -117,7 +117,7 @@ planned = partial(artefacts, study, rules)
 onstart:
     try:
         start_run(study, workflow.dag)
-        screen.begin()
+        screen.start()
     except MMLError as error:
         raise WorkflowError(str(error))
 

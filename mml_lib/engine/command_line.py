@@ -11,7 +11,7 @@ from mml_lib.config.pipeline_folder import demo_study
 from mml_lib.config.reading.layers import merge_layers, overlay, with_defaults
 from mml_lib.config.reading.scalars import flow_text
 from mml_lib.config.reading.study_files import parse_values, read_study, shorten
-from mml_lib.engine.patches import hand_config_on
+from mml_lib.engine.patches import set_job_config
 from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ class StudyLayers:
         """
         for file in files[1:]:
             if not file.exists() and not file.suffix:
-                raise MMLError(f"--configfile: there is no file {file.name}; a target has to go before this option")
-        of_files = with_defaults(*map(read_study, map(shorten, files)))
-        values = merge_layers(parse_values(entries, of_files))
-        return cls(files, values, overlay(of_files, values))
+                raise MMLError(f"--configfile: there is no file {file.name}; write targets before this option")
+        file_config = with_defaults(*map(read_study, map(shorten, files)))
+        values = merge_layers(parse_values(entries, file_config))
+        return cls(files, values, overlay(file_config, values))
 
 
 def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
     """Return the layers of the study that a Snakemake call names, and set them for the jobs that Snakemake starts.
 
-    Of an option that is given twice Snakemake keeps the last one only; here each counts.
+    Snakemake keeps only the last one of a repeated option. MML merges all of them.
 
     Args:
         workflow: Snakemake's workflow object.
@@ -63,27 +63,27 @@ def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
     options = _options(sys.argv[1:])
     start = Path(workflow.workdir_init)
     files = [start / file for files in options.configfile for file in files]
-    last = [start / file for file in options.configfile[-1]] if options.configfile else []
-    if last != list(settings.configfiles):  # a profile names them, or a Python program
+    last_files = [start / file for file in options.configfile[-1]] if options.configfile else []
+    if last_files != list(settings.configfiles):  # they come from a profile or a Python program
         files = list(settings.configfiles)
     entries = [entry for entries in options.config for entry in entries]
     last_entries = options.config[-1] if options.config else []
     if last_entries != list(settings.config_args or ()):
         entries = list(settings.config_args or ())
-    files = list(dict.fromkeys(reversed(files)))[::-1]  # one that is named twice counts where it is named last
+    files = list(dict.fromkeys(reversed(files)))[::-1]  # the last place of a repeated file counts
     layers = StudyLayers.read(files or [demo_study(pipeline)], entries)
     values = [f"{key}={flow_text(value)}" for key, value in layers.values.items()] if entries else []
-    hand_config_on(workflow, layers.files if files else [], values)
+    set_job_config(workflow, layers.files if files else [], values)
     workflow.configfiles[:] = layers.files
     return layers
 
 
 def _options(arguments: Sequence[str]) -> Namespace:
-    """Return all occurrences of the options that name a study: a list of lists each."""
+    """Return all values of the options that name a study: for each option, one list per occurrence."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="append", default=[])
     parser.add_argument("--config", "-C", nargs="*", action="append", default=[])
     try:
         return parser.parse_known_args(list(arguments))[0]
-    except ArgumentError:  # no command line of Snakemake's
+    except ArgumentError:  # not a command line of Snakemake
         return Namespace(configfile=[], config=[])

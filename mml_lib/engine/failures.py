@@ -1,4 +1,4 @@
-"""Failures: the summary that a run ends with, each failed step with its cause in one line."""
+"""Failures of steps, and their summary at the end of a run: one line per failed step, with its cause."""
 
 import logging
 import os
@@ -15,18 +15,18 @@ from snakemake.logging import logger as snakemake_logger
 from mml_lib.engine.cluster.group_patches import failed_steps
 from mml_lib.machine.terminal import PEAK
 
-SHOWN = 3
-"""Steps of a rule with one cause that have a line each; of more there is one line for all."""
+MAX_LINES = 3
+"""Most lines about steps of one rule that fail for the same reason. More steps share one line."""
 
-CLOCKS = 60.0
-"""Seconds by which the clock of a file system may differ from that of this machine."""
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which the clocks of a file system and of this machine may differ."""
 
 ENDING = re.compile(r"(?:returned non-zero exit status (?P<status>\d+)|died with <Signals\.(?P<name>\w+): \d+>)")
 MISSING = re.compile(r"Job (\d+) +completed successfully, but some output files are missing(.*)", re.DOTALL)
 STEP_ERROR = re.compile(r"^error in \w+: (.*)$", re.MULTILINE)
 NODE_ERROR = re.compile(r"^(?:slurmstepd|srun|sbatch): (?:error: )?(.*)$", re.MULTILINE)
 EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
-ENDS = re.compile(PEAK.replace("%.0f", r"\d+") + "$")
+PEAK_LINE = re.compile(PEAK.replace("%.0f", r"\d+") + "$")
 SUBMISSION = re.compile(r"sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
 SUBMISSION_FAILED = re.compile(r"(?:[Jj]ob )?submission failed with exception: (.*)", re.DOTALL)
 BOILERPLATE = "For further error details see the cluster/cloud log and the log files of the involved rule(s)."
@@ -38,11 +38,11 @@ class Attempt:
 
     Args:
         record: the `logging.LogRecord` of the failure, with Snakemake's attributes; None without one.
-        words: error messages that came right before it, in the same thread.
+        messages: error messages that the same thread logged right before the failure.
     """
 
     record: Any = None
-    words: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
 class Failures(logging.Handler):
@@ -52,86 +52,90 @@ class Failures(logging.Handler):
         super().__init__()
         self.started = time.time()
         self._attempts: dict[int, list[Attempt]] = {}
-        self._words: dict[int | None, list[str]] = {}
+        self._messages: dict[int | None, list[str]] = {}
         snakemake_logger.addHandler(self)
 
     def emit(self, record: Any) -> None:
         if getattr(record, "event", None) == "job_error":
-            words = self._words.pop(record.thread, [])
-            self._attempts.setdefault(record.jobid, []).append(Attempt(record, words))
+            messages = self._messages.pop(record.thread, [])
+            self._attempts.setdefault(record.jobid, []).append(Attempt(record, messages))
         elif record.levelno >= logging.ERROR:
             text = record.getMessage()
             if match := MISSING.search(text):
-                self._attempts.setdefault(int(match[1]), []).append(Attempt(words=[text]))
+                self._attempts.setdefault(int(match[1]), []).append(Attempt(messages=[text]))
             else:
-                self._words.setdefault(record.thread, []).append(text)
+                self._messages.setdefault(record.thread, []).append(text)
 
     def summary(self, failed: Iterable[Any]) -> str:
-        """Return a line for each step that failed for good, or for several of a rule with one cause.
+        """Return the summary of failed steps. Steps of one rule that fail for the same reason may share a line.
 
         Args:
             failed: jobs of Snakemake, and groups of them.
         """
         steps = [step for job in failed for step in (failed_steps(job) if job.is_group() else [job])]
-        alike: dict[tuple[str, str], list[tuple[Any, str]]] = {}
+        groups: dict[tuple[str, str], list[tuple[Any, str]]] = {}
         for step in sorted(steps, key=lambda step: (step.rule.name, str(step.wildcards))):
             cause = self._cause(step)
-            alike.setdefault((step.rule.name, re.sub(r"\d+", "#", cause)), []).append((step, cause))
+            groups.setdefault((step.rule.name, re.sub(r"\d+", "#", cause)), []).append((step, cause))
         lines = []
-        for group in alike.values():
-            if len(group) > SHOWN:
+        for group in groups.values():
+            if len(group) > MAX_LINES:
                 (step, cause), more = group[0], len(group) - 1
-                lines.append(f"  {_name(step)} and {more} more like it: {cause}{self._where(step, more)}")
+                lines.append(f"  {_name(step)} and {more} more like it: {cause}{self._log_note(step, more)}")
             else:
-                lines += [f"  {_name(step)}: {cause}{self._where(step)}" for step, cause in group]
+                lines += [f"  {_name(step)}: {cause}{self._log_note(step)}" for step, cause in group]
         if not lines:
             return ""
         count = f"{len(steps)} steps" if len(steps) > 1 else "1 step"
-        return "\n".join([f"failed: {count}; all that does not need them is done", *lines])
+        return "\n".join([f"failed: {count}; all steps that do not depend on them are done", *lines])
 
     def cause(self, step: Any) -> str:
-        """Return why a step failed and where its logs are, in one line.
+        """Return the cause of a failure and the paths of its logs, in one line.
 
         Args:
             step: with `jobid` and `log`, as Snakemake's jobs have them.
         """
-        return f"{self._cause(step)}{self._where(step)}"
+        return f"{self._cause(step)}{self._log_note(step)}"
 
     def _cause(self, step: Any) -> str:
-        """Return why a step failed, in one line."""
+        """Return the cause of a failure, in one line."""
         attempts = self._attempts.get(step.jobid, [])
-        logs = self._written(map(str, step.log))
+        logs = self._logs_of_run(map(str, step.log))
         causes = [cause for cause in (_cause_of(attempt) for attempt in attempts) if cause]
         if (reason := step_error(logs)) is None and attempts:
             submitted = attempts[-1].record is not None and "external_jobid" in getattr(attempts[-1].record, "aux", {})
-            further = self._further(step) if submitted else []
-            reason = decisive_line(logs, any_line=True) or decisive_line(further, any_line=False)
+            cluster_logs = self._cluster_logs(step) if submitted else []
+            reason = decisive_line(logs, any_line=True) or decisive_line(cluster_logs, any_line=False)
             reason = reason and (reason if submitted else f"its log ends with '{reason}'")
             return "; ".join(dict.fromkeys(filter(None, [*causes, reason]))) or _unexplained(step)
-        # What the step says itself tells more than how its process ended.
+        # The step's own error explains more than the exit status of its process.
         causes = [cause for cause in causes if not cause.startswith(("exit status", "command"))]
         return "; ".join(dict.fromkeys(filter(None, [reason, *causes]))) or _unexplained(step)
 
-    def _where(self, step: Any, more: int = 0) -> str:
-        written = [*self._written(map(str, step.log)), *self._further(step)]
-        others = f" and {more} more" if more else ""
-        return f" (log: {', '.join(written)}{others})" if written else ""
+    def _log_note(self, step: Any, more: int = 0) -> str:
+        logs = [*self._logs_of_run(map(str, step.log)), *self._cluster_logs(step)]
+        remainder = f" and {more} more" if more else ""
+        return f" (log: {', '.join(logs)}{remainder})" if logs else ""
 
-    def _further(self, step: Any) -> list[str]:
-        """Return the logs of a step beside its own: those of cluster jobs."""
+    def _cluster_logs(self, step: Any) -> list[str]:
+        """Return the logs of the cluster job of a step."""
         records = [attempt.record for attempt in self._attempts.get(step.jobid, []) if attempt.record is not None]
-        own = list(map(str, step.log))
-        return self._written(path for record in records[-1:] for path in getattr(record, "log", ()) if path not in own)
+        logs = list(map(str, step.log))
+        return self._logs_of_run(
+            path for record in records[-1:] for path in getattr(record, "log", ()) if path not in logs
+        )
 
-    def _written(self, paths: Iterable[str]) -> list[str]:
-        """Return those logs that are of this run: a step that did not start leaves the log of an earlier one."""
-        return [path for path in paths if os.path.exists(path) and os.path.getmtime(path) > self.started - CLOCKS]
+    def _logs_of_run(self, paths: Iterable[str]) -> list[str]:
+        """Return the logs that this run has written: a step that did not start may have one of an earlier run."""
+        return [
+            path for path in paths if os.path.exists(path) and os.path.getmtime(path) > self.started - CLOCK_TOLERANCE
+        ]
 
 
 def _unexplained(step: Any) -> str:
-    if getattr(step, "is_run", False):  # a Snakemake of its own runs it, and tells the terminal only
-        return "its run block failed, with the message that stands above"
-    return "it ended without a word"
+    if getattr(step, "is_run", False):  # runs in a Snakemake process that logs to the terminal only
+        return "its run block failed; see the message above"
+    return "it ended without a message"
 
 
 def _name(step: Any) -> str:
@@ -147,18 +151,18 @@ def step_error(logs: Sequence[str]) -> str | None:
 
 
 def decisive_line(logs: Sequence[str], any_line: bool) -> str | None:
-    """Return the line of a log that explains a failure best: the node's error, an exception, or else the last line.
+    """Return the most informative line of a log: an error of the step or node, an exception, or else the last line.
 
     Args:
         logs: paths.
-        any_line: whether a line that looks like no error may be taken.
+        any_line: True if the last line may be returned even if it is not an error.
     """
     for path in logs:
         text = _text(path)
         for pattern in (STEP_ERROR, NODE_ERROR, EXCEPTION):
             if lines := pattern.findall(text):
                 return lines[-1].strip()
-        lines = [line for line in text.splitlines() if line.strip() and not ENDS.search(line)]
+        lines = [line for line in text.splitlines() if line.strip() and not PEAK_LINE.search(line)]
         if any_line and lines:
             return " ".join(lines[-1].split())[:200]
     return None
@@ -175,10 +179,10 @@ def _cause_of(attempt: Attempt) -> str | None:
     """Return Snakemake's report of a failure, in one line."""
     if attempt.record is not None and (cause := _cluster_cause(attempt.record)):
         return cause
-    for text in reversed(attempt.words):
+    for text in reversed(attempt.messages):
         if match := MISSING.search(text):
             files = [line.split(" (")[0] for line in match[2].splitlines()[1:] if line.strip()]
-            return f"it did not make {', '.join(files)}" if files else "it did not make all of its outputs"
+            return f"it did not write {', '.join(files)}" if files else "it did not write all of its outputs"
         if match := ENDING.search(text):
             return _ending(match, attempt.record)
         if line := " ".join(text.split()):
@@ -187,7 +191,7 @@ def _cause_of(attempt: Attempt) -> str | None:
 
 
 def _ending(match: re.Match[str], record: Any) -> str:
-    """Return how a process ended: by a signal, or with its exit status."""
+    """Return the end of a process: its signal or its exit status."""
     name, status = match["name"], int(match["status"] or 0)
     if not name and status > 128 and status - 128 in {number.value for number in signal.Signals}:
         name = signal.Signals(status - 128).name
@@ -204,7 +208,7 @@ def _ending(match: re.Match[str], record: Any) -> str:
 def _cluster_cause(record: Any) -> str | None:
     text = (record.rule_msg or "").replace(BOILERPLATE, "")
     if refused := SUBMISSION.search(text):
-        return "SLURM did not take it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")
+        return "SLURM rejected it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")
     if refused := SUBMISSION_FAILED.search(text):
         return f"it could not be submitted: {' '.join(refused[1].split())[:300]}"
     number = getattr(record, "aux", {}).get("external_jobid")

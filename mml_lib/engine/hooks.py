@@ -16,8 +16,8 @@ from mml_lib.engine.cluster.slurm_patches import (
     submit_after_outage,
     submit_lost_again,
 )
-from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_jobs
-from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
+from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_orphaned_jobs
+from mml_lib.engine.leakage import compare_before_training, refuse_leakage
 from mml_lib.engine.notifications import send, title_of_run
 from mml_lib.engine.outer_pipeline import warn_of_triggers
 from mml_lib.engine.preflight.backbones import check_backbones
@@ -39,15 +39,14 @@ if TYPE_CHECKING:
     from snakemake.jobs import Job
     from snakemake.workflow import Workflow
 
-FEW = 3
-"""Light steps from which on their common imports are worth a process of their own."""
+MIN_LIGHT_STEPS = 3
+"""Least number of light steps for which a warm process saves time."""
 
 
 def start_run(study: Study, dag: "DAG") -> None:
-    """Lock the project, claim the shared data that the plan makes, and check the plan.
+    """Lock the project, claim the shared data that the plan will write, and check the plan.
 
-    Snakemake starts again if the files have changed since it planned: by another study, or by cluster jobs of a killed
-    Snakemake.
+    Snakemake restarts if another study, or a cluster job of a killed Snakemake, has changed files of the plan.
 
     Args:
         study: the study.
@@ -61,17 +60,17 @@ def start_run(study: Study, dag: "DAG") -> None:
 
     jobs = study.rule_names.jobs(dag.needrun_jobs())
     if not jobs:
-        return  # only rules of an outer pipeline have something to do
+        return  # the plan has steps of an outer pipeline only
     if study.rule_names.by_full_name is not None:
         warn_of_triggers(dag.workflow)
-    left: list[bool] = []
-    study.lock(before=lambda: left.append(wait_for_left_jobs(dag)))
-    if any(left):
+    waited: list[bool] = []
+    study.lock(before=lambda: waited.append(wait_for_orphaned_jobs(dag)))
+    if any(waited):
         start_again(dag)
     root = os.path.join(study.fm.data_path, "")
     if paths := unfinished_outputs(dag):
-        if study.claims.are_others({os.path.relpath(path, root) for path in paths}):
-            time.sleep(1)  # another Snakemake of this working folder is about to record them as done
+        if study.claims.are_claimed_elsewhere({os.path.relpath(path, root) for path in paths}):
+            time.sleep(1)  # another Snakemake in this working folder is about to record them as finished
             start_again(dag)
         for path in paths:
             remove(path, root=path.parent)
@@ -84,42 +83,42 @@ def start_run(study: Study, dag: "DAG") -> None:
     if study.gpus.on_cluster:
         record_submitted_runs(study)
     else:
-        launch_for(jobs)
+        launch_warm_process_for(jobs)
     refuse_retraining(study, dag)
     refuse_leakage(study, dag)
     if not dag.workflow.touch:
         check_pipelines(study, dag)
         check_backbones(study, dag)
-    made = [output for job in jobs for output in job.output if not is_flagged(output, "temp")]
-    missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}
+    outputs = [output for job in jobs for output in job.output if not is_flagged(output, "temp")]
+    missing = {os.path.relpath(path, root) for path in outputs if path.startswith(root) and not os.path.exists(path)}
     if not study.claims.take(missing):
         say("planning again with new data of another study")
         start_again(dag)
-    train_after_comparison(study.rule_names, dag)
+    compare_before_training(study.rule_names, dag)
 
 
-def launch_for(jobs: Sequence["Job"]) -> None:
-    """Launch the warm process if a step needs it, so that it imports while the plan is checked and light steps run.
+def launch_warm_process_for(jobs: Sequence["Job"]) -> None:
+    """Launch the warm process, so that it imports libraries while the plan is checked and light steps run.
 
-    Where none needs torch, a few steps are enough for a light one.
+    Plans without steps that need torch get a light one, if they have at least `MIN_LIGHT_STEPS` steps.
     """
     steps = Counter(LIBRARY / "scripts" / Path(job.rule.script).name for job in jobs if job.rule.script)
-    own = sorted(script for script in steps if script.exists())
-    is_heavy = any("warm=True" in script.read_text(encoding="utf-8") for script in own)
-    if is_heavy or sum(steps[script] for script in own) >= FEW:
-        launch_warm_process(map(str, own), light=not is_heavy)
+    scripts = sorted(script for script in steps if script.exists())
+    is_heavy = any("warm=True" in script.read_text(encoding="utf-8") for script in scripts)
+    if is_heavy or sum(steps[script] for script in scripts) >= MIN_LIGHT_STEPS:
+        launch_warm_process(map(str, scripts), light=not is_heavy)
         launch_relay()
 
 
 def forecast_dry_run(study: Study, workflow: "Workflow") -> None:
-    """Print the forecast of the plan at the end of a dry run, for which Snakemake has no hook."""
+    """Print the forecast at the end of a dry run. Snakemake has no hook for dry runs."""
 
     def print_forecast() -> None:
         if workflow.dryrun and workflow.scheduler is not None:
             steps = steps_of(study, workflow.dag.needrun_jobs(exclude_finished=False))
             if unfinished_outputs(workflow.dag):
                 print(
-                    "a run removes unfinished outputs of a killed step, and may plan further steps then",
+                    "a run removes unfinished outputs of a killed step first, and may then plan more steps",
                     file=sys.stderr,
                 )
             print(Forecast(study).line(steps), file=sys.stderr)
@@ -128,7 +127,7 @@ def forecast_dry_run(study: Study, workflow: "Workflow") -> None:
 
 
 def report_usage(study: Study, dag: "DAG") -> None:
-    """Print used and requested resources of the steps of a run; remove checksums of outputs that Snakemake removed."""
+    """Print used and requested resources of a run. Remove the checksums of outputs that Snakemake has removed."""
     from snakemake.logging import logger
 
     done = [job for job in dag.needrun_jobs(exclude_finished=False) if dag.finished(job)]
@@ -136,19 +135,19 @@ def report_usage(study: Study, dag: "DAG") -> None:
     for output in (output for output in outputs if not os.path.exists(output)):
         checksum_path(output).unlink(missing_ok=True)
     for line in as_lines(consumption(steps_of(study, done))):
-        if dag.workflow.local_exec:  # requests limit nothing there; the log of Snakemake has the line
+        if dag.workflow.local_exec:  # local requests limit nothing: the log is enough
             logger.info(f"used by {line}")
         else:
             print(f"used by {line}", file=sys.stderr)
 
 
 def notify_of_end(study: Study, dag: "DAG", succeeded: bool, text: str) -> None:
-    """Send a message about a run to the services of the study. A service that fails has a line, and changes nothing.
+    """Send a message about a run to the services of the study. Print a line for each service that fails.
 
     Args:
         study: the study.
         dag: Snakemake's plan.
-        succeeded: True if all steps have.
+        succeeded: True if all steps have succeeded.
         text: text of the message.
     """
     modes = list(dict.fromkeys(job.wildcards.mode for job in dag.jobs if job.rule.name == "finish_exp"))

@@ -1,4 +1,4 @@
-"""Cluster jobs: preparation of the Snakemake within a job, and jobs or outputs that a killed Snakemake left."""
+"""Cluster jobs: preparation of the Snakemake within a job, orphaned jobs, and unfinished outputs."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.engine.cluster.group_patches import call_before_planning, go_on_in_job, is_done
 from mml_lib.engine.cluster.network_jobs import CORE, HEAVY
-from mml_lib.engine.patches import keep_job_number, start_warm_first
+from mml_lib.engine.patches import keep_job_number, start_scripts_warm
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
 from mml_lib.machine.warm_start import launch_warm_process, offer_warm_start, withdraw_warm_start
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from snakemake.dag import DAG
 
 
-def settle_in_job(has_warm_start: bool) -> None:
-    """Prepare the Snakemake that runs a step, or the steps of networks, within a cluster job.
+def prepare_job(has_warm_start: bool) -> None:
+    """Prepare the Snakemake that runs steps within a cluster job.
 
-    SLURM signals all processes of a job. SIGUSR1, which announces the time limit, is meant for trainings and would end
-    other processes: this one and those that it starts ignore it, unless they set a handler.
+    SLURM sends SIGUSR1 to all processes of a job before the time limit. Only trainings handle it. This process and its
+    children ignore it, because the default action would end them.
 
     Args:
         has_warm_start: True if steps of networks may be forks of one process.
@@ -39,7 +39,7 @@ def settle_in_job(has_warm_start: bool) -> None:
 
 
 def skip_finished_targets(dag: "DAG") -> None:
-    """Leave out the steps that a job has done before it came back from the queue: its command forces all of them."""
+    """Drop the steps that a requeued job has finished before. Its command forces all steps."""
     if not slurm.was_requeued():
         return
     settings, get_rule = dag.workflow.dag_settings, dag.workflow.get_rule
@@ -51,12 +51,12 @@ def skip_finished_targets(dag: "DAG") -> None:
 
 
 def target_rules(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the rules of the steps that a Snakemake within a job runs; it states them after it has read the rules.
+    """Return the rules of the steps of a Snakemake within a job, before it has parsed its arguments.
 
-    One that names an executor runs none: it starts a step of SLURM.
+    The result is empty if the arguments set an executor: this Snakemake only starts a SLURM step.
 
     Args:
-        arguments: of the Snakemake.
+        arguments: arguments of Snakemake.
     """
     words = iter(arguments)
     if "--executor" in arguments or "--target-jobs" not in words:
@@ -66,41 +66,41 @@ def target_rules(arguments: Sequence[str]) -> tuple[str, ...]:
 
 @functools.cache
 def start_warm_in_job(rules: tuple[str, ...]) -> None:
-    """Start the process that steps of networks are forks of, where several share a cluster job.
+    """Start the warm process of a cluster job that runs several steps of networks, once per process.
 
-    It imports while Snakemake reads the rules and plans. An outer pipeline may read them several times.
+    It imports libraries while Snakemake reads the rules, perhaps several times in an outer pipeline, and plans.
 
     Args:
-        rules: of the steps.
+        rules: rules of the steps.
     """
     withdraw_warm_start()
     if len(rules) > 1 and any(rule.endswith(HEAVY) for rule in rules):
         offer_warm_start()
-        start_warm_first()
+        start_scripts_warm()
         launch_warm_process(str(LIBRARY / "scripts" / f"{rule}.py") for rule in CORE)
 
 
-def wait_for_left_jobs(dag: "DAG") -> bool:
-    """Wait for planned steps that run in cluster jobs of a killed Snakemake, and print their jobs.
+def wait_for_orphaned_jobs(dag: "DAG") -> bool:
+    """Wait for cluster jobs that a killed Snakemake has left behind and that run planned steps.
 
     Returns:
-        True if there were some: the plan still has the steps that they have finished.
+        True if there were any. The plan is then outdated.
 
     Raises:
-        MMLError: SLURM does not state whether they run.
+        MMLError: SLURM does not report their states.
     """
     ids = dag.workflow.persistence.external_jobids
-    left = {number for job in dag.needrun_jobs() for number in ids(job)}
+    orphaned = {number for job in dag.needrun_jobs() for number in ids(job)}
 
     def report(states: Mapping[str, str]) -> None:
-        words = ", ".join(f"{number} ({state.lower()})" for number, state in states.items())
+        jobs = ", ".join(f"{number} ({state.lower()})" for number, state in states.items())
         print(
-            f"waiting for SLURM jobs that a killed Snakemake has left: {words}; what `scancel {' '.join(states)}` "
-            "ends is submitted again, trainings go on from their last epoch",
+            f"waiting for SLURM jobs that a killed Snakemake has left: {jobs}; to submit their steps again, cancel "
+            f"them by `scancel {' '.join(states)}`: trainings continue from their last epoch",
             flush=True,
         )
 
-    return slurm.wait_for(left, report)
+    return slurm.wait_for(orphaned, report)
 
 
 def unfinished_outputs(dag: "DAG") -> list[Path]:
@@ -117,14 +117,14 @@ def unfinished_outputs(dag: "DAG") -> list[Path]:
 
 
 def start_again(dag: "DAG") -> NoReturn:
-    """Replace this process by a new one with the same arguments, which plans by the present files.
+    """Restart Snakemake in this process with the same arguments, so that it plans with the current files.
 
     Raises:
         MMLError: the arguments are relative to another working folder.
     """
     if dag.workflow.overwrite_workdir:
         raise MMLError("other processes have changed files of the plan; run the same command again")
-    dag.workflow.persistence.unlock()  # Snakemake's own lock, if an outer pipeline uses it, outlives a process
+    dag.workflow.persistence.unlock()  # an outer pipeline may use Snakemake's lock, which `execv` would keep
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,4 +1,4 @@
-"""Leakage: a failed comparison of images ends the run before any training, and later runs before their first step."""
+"""Leakage: a failed comparison of images ends the run before any training. Later runs end before their first step."""
 
 import logging
 import os
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 RULE = "check_images"
 
 WAITING = ("tune_fold", "train_fold", "train_trial")
-"""Rules whose steps begin after the comparison."""
+"""Rules whose steps wait for the comparison."""
 
 
 class StopOnLeakage(logging.Handler):
-    """Lets a run begin no further step once images were found that are learned and tested on.
+    """Stops a run when the comparison of images finds training images among the test images.
 
-    Other failures keep what does not need them going (`keep-going`). The comparison is no input of trainings: where it
-    came later, Snakemake would train finished networks again.
+    After other failures, independent steps continue (`keep-going`). The comparison is no input of trainings: Snakemake
+    would train finished networks again if the study got a comparison later.
 
     Args:
         study: the study.
@@ -46,14 +46,14 @@ class StopOnLeakage(logging.Handler):
 
 
 def refuse_leakage(study: Study, dag: "DAG") -> None:
-    """Compare images before the first step, where all tasks are described already.
+    """Compare images before the first step if the descriptions of all tasks exist.
 
     Args:
         study: the study.
         dag: Snakemake's plan.
 
     Raises:
-        MMLError: held-out images are learned.
+        MMLError: there are training images among the held-out images.
     """
     jobs = list(dag.needrun_jobs())
     planned = set(jobs)
@@ -63,14 +63,14 @@ def refuse_leakage(study: Study, dag: "DAG") -> None:
         paths = [*map(str, job.input), *job.params.described]
         if not all(map(os.path.exists, paths)):
             continue
-        from mml_lib.tasks.description import TaskDescription  # numpy, which plans do without
+        from mml_lib.tasks.description import TaskDescription  # imports NumPy, which planning does without
         from mml_lib.tasks.sharing.overlaps import compare_images
 
         compare_images(list(map(ImageGuard.of_json, job.params.guards)), list(map(TaskDescription.read, paths)))
 
 
-def train_after_comparison(names: RuleNames, dag: "DAG") -> None:
-    """Let no training begin before images are compared: where a data set takes long, others would be trained meanwhile.
+def compare_before_training(names: RuleNames, dag: "DAG") -> None:
+    """Let all trainings wait for the comparison of images, also those whose inputs are ready before it.
 
     Args:
         names: MML's names of its rules.

@@ -1,7 +1,7 @@
-"""Notifications: a message at the end of a run, to the services that a study names.
+"""Notifications: messages at the end of a run to the services of a study.
 
-A service has a URL of Apprise, such as `mailto://…` or `slack://…`, which contains secrets. So a study names
-environment variables, and no file of MML has their values.
+The Apprise URL of a service, such as `mailto://…` or `slack://…`, contains secrets. A study therefore names environment
+variables, and MML writes their values to no file.
 """
 
 import os
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from mml_lib.errors import MMLError
 
 TIMEOUT = 20.0
-"""Seconds after which a message is given up."""
+"""Seconds to wait for a service."""
 
 
 def check_services(variables: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ def check_services(variables: Sequence[str]) -> None:
 
 
 def send(variables: Sequence[str], title: str, text: str, timeout: float = TIMEOUT) -> list[str]:
-    """Send a message to services, each by a process of its own, and return a line about each that failed.
+    """Send a message to services, each in a separate process, and return an error line for each that failed.
 
     Args:
         variables: names of environment variables with the URLs of services.

@@ -17,22 +17,22 @@ from mml_lib.engine.cluster.group_patches import group_steps, keep_finished_step
 from mml_lib.engine.cluster.network_jobs import combined_resources, is_of_network, job_ids
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import forecast_dry_run
-from mml_lib.engine.jobs import settle_in_job
+from mml_lib.engine.jobs import prepare_job
 from mml_lib.engine.notifications import check_services
-from mml_lib.engine.outer_pipeline import enter_folders, given_layers, module_name, name_rules, pipeline_folder
+from mml_lib.engine.outer_pipeline import module_name, name_rules, outer_layers, pipeline_folder, reserve_folders
 from mml_lib.engine.part_lists import list_parts, mode_descriptions
 from mml_lib.engine.patches import (
+    cache_signatures,
     chain_hooks,
     check_scripts_once,
     end_on_sigterm,
-    keep_pandas_out,
     read_flags_directly,
-    remember_signatures,
     reuse_wildcards,
     run_scripts_directly,
     select_in_order,
     share_guards,
-    start_warm_first,
+    skip_pandas_import,
+    start_scripts_warm,
 )
 from mml_lib.engine.step_order import StepOrder
 from mml_lib.engine.warm_scripts import run_script
@@ -54,26 +54,26 @@ WITHOUT_REFERENCES = (
 """Keys that do not change which artefacts a study refers to."""
 
 GC_THRESHOLD = (100_000, 20, 50)
-"""New objects and collections before a garbage collection of each generation. A plan has hundreds of thousands of
-objects that all stay: by Python's default, looking at them again and again takes a tenth of its time."""
+"""Thresholds of the garbage collector. A plan has hundreds of thousands of objects, of which none is garbage: with
+Python's default, collections take a tenth of the time of planning."""
 
 LISTING = frozenset({"--list-rules", "--list", "-l", "--list-target-rules", "--lt"})
 """Options that list rules, without a plan."""
 
 
 def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
-    """Return the checked study of a Snakemake call or an outer pipeline; leave with one line where it has a mistake.
+    """Return the checked study of a Snakemake call or an outer pipeline; exit with one line if it has a mistake.
 
     Args:
         workflow: Snakemake's workflow object.
-        config: Snakemake's config, which becomes that of the study: its files and values on the library's defaults.
-            That of an outer pipeline stays as it is; the global variable `config` becomes that of the study.
+        config: Snakemake's config. It is replaced by the config of the study: files and values on the library's
+            defaults. The config of an outer pipeline stays unchanged; only the global variable `config` is replaced.
     """
     gc.set_threshold(*GC_THRESHOLD)
     sources: list[Source] = []
     folder = pipeline_folder(workflow, LIBRARY)
     try:
-        outer = given_layers(workflow, config)
+        outer = outer_layers(workflow, config)
         layers = outer or study_layers(workflow, folder)
         if outer:
             config = workflow.globals["config"] = {}
@@ -89,42 +89,52 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         if kind is not None:
             print(list_parts(kind, preset_folders(config)))
             sys.exit()
-        is_first = enter_folders(workflow, study.fm.data_path, study.fm.proj_path)
+        is_first = reserve_folders(workflow, study.fm.data_path, study.fm.proj_path)
         if workflow.is_main_process:
             name_command(sys.argv[1:])
             _plan(study, workflow, layers, is_first)
     except MMLError as error:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
     chain_hooks(workflow, module_name(workflow))
-    keep_pandas_out()
-    remember_signatures()
-    check_scripts_once()
-    read_flags_directly()
-    reuse_wildcards()
-    share_guards()
-    one_by_one = partial(is_of_network, study.rule_names) if workflow.remote_exec else None
-    select_in_order(StepOrder(lambda: study.runs.planned, one_by_one).first)
-    end_on_sigterm()
-    # Steps use this very library, also in an environment that Snakemake deploys for them. The warm process of a job has
-    # this environment, or it has no forks.
+    _speed_up_planning()
+    # Steps import this installation of the library, also in an environment that Snakemake deploys for them. The warm
+    # process of a job must have the same PYTHONPATH as its steps: it is set before the process starts.
     folders = [str(LIBRARY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(folders))
-    if workflow.remote_exec:
-        settle_in_job(study.cfg.warm_start)
-        study.submitted = SubmittedRuns.read(study)
-    if workflow.remote_exec or study.gpus.on_cluster:
-        group_steps(partial(job_ids, study), partial(combined_resources, study))
-        keep_finished_steps()
+    _order_steps(study, workflow)
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
-        start_warm_first()
+        start_scripts_warm()
         run_scripts_directly(run_script)
     return study
 
 
+def _speed_up_planning() -> None:
+    """Apply the patches that save time and memory of a plan."""
+    skip_pandas_import()
+    cache_signatures()
+    check_scripts_once()
+    read_flags_directly()
+    reuse_wildcards()
+    share_guards()
+
+
+def _order_steps(study: Study, workflow: "Workflow") -> None:
+    """Set the order of ready steps, and the groups of steps that share a cluster job."""
+    one_by_one = partial(is_of_network, study.rule_names) if workflow.remote_exec else None
+    select_in_order(StepOrder(lambda: study.runs.planned, one_by_one).first)
+    end_on_sigterm()
+    if workflow.remote_exec:
+        prepare_job(study.cfg.warm_start)
+        study.submitted = SubmittedRuns.read(study)
+    if workflow.remote_exec or study.gpus.on_cluster:
+        group_steps(partial(job_ids, study), partial(combined_resources, study))
+        keep_finished_steps()
+
+
 def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: bool) -> None:
     """Plan the requested modes, and print their overview the first time."""
-    modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
+    modes = requested_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
     check_services(study.cfg.notify)
     study.gpus.prepare(workflow, modes)
@@ -137,7 +147,7 @@ def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: boo
 
 
 def describe_targets(study: Study, workflow: "Workflow") -> None:
-    """Describe the target of each mode for `snakemake --list`, in the words of its preset.
+    """Set the description of each mode, from its preset, as that of its target in `snakemake --list`.
 
     Args:
         study: the study.
@@ -150,13 +160,13 @@ def describe_targets(study: Study, workflow: "Workflow") -> None:
         name = workflow.modifier.modify_rulename(mode)
         if workflow.is_rule(name) and mode in descriptions:
             workflow.get_rule(name).docstring = descriptions[mode]
-    own = workflow.modifier.modify_rulename("all")
-    if workflow.is_rule(own):
-        workflow.get_rule(own).docstring = f"The mode of this study: {study.cfg.mode.id}."
+    name = workflow.modifier.modify_rulename("all")
+    if workflow.is_rule(name):
+        workflow.get_rule(name).docstring = f"The mode of this study: {study.cfg.mode.id}."
 
 
 def check_rules(study: Study, workflow: "Workflow") -> None:
-    """Name the rules for an outer pipeline; leave with one line where the study sets resources of an unknown rule.
+    """Set the names of rules in an outer pipeline; exit with one line if the study sets resources of an unknown rule.
 
     Args:
         study: the study.
@@ -176,7 +186,7 @@ def _where(workflow: "Workflow") -> str:
 
 
 def study_record(layers: StudyLayers) -> dict[str, Any]:
-    """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
+    """Return `files` and `values` from which a study can be read again; values are text for `--config`."""
     values = {key: value for key, value in without_passwords(layers.values).items() if key not in WITHOUT_REFERENCES}
     if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
         values["paths"] = {"presets": paths["presets"]}
@@ -186,15 +196,15 @@ def study_record(layers: StudyLayers) -> dict[str, Any]:
     }
 
 
-def asked_modes(arguments: Iterable[str], study: Study, full_name: Callable[[str], str] = str) -> list[str]:
-    """Return the modes that the arguments of a Snakemake call name as targets, the study's own where they name none.
+def requested_modes(arguments: Iterable[str], study: Study, full_name: Callable[[str], str] = str) -> list[str]:
+    """Return the modes among the targets of a Snakemake call; without any, the mode of the study.
 
-    Snakemake tells its targets only after the Snakefile is read.
+    Snakemake parses its targets only after it has read the Snakefile.
 
     Args:
         arguments: of the call.
         study: the study.
-        full_name: gives the name of a rule in the workflow, which may be an outer pipeline's.
+        full_name: returns the name of a rule in the workflow, which may be an outer pipeline.
     """
     modes = {full_name(mode): mode for mode in study.schedulers.modes}
     return [modes[argument] for argument in arguments if argument in modes] or [study.cfg.mode.id]

@@ -1,4 +1,4 @@
-"""Use in an outer pipeline, by `module` or `include`: where the study comes from, names of rules, hooks."""
+"""Use in an outer pipeline, by `module` or `include`: source of the study, names of rules, hooks."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 TRIGGERS = {"mtime", "params", "input"}
-"""Reasons for which a step may run again; by others an edited comment would train networks again."""
+"""Rerun triggers of MML. With others, an edited comment would train networks again."""
 
 
 def module_name(workflow: "Workflow") -> str | None:
@@ -23,8 +23,8 @@ def module_name(workflow: "Workflow") -> str | None:
     return None if workflow.modifier.is_main_snakefile() else workflow.modifier.namespace
 
 
-def given_layers(workflow: "Workflow", config: Mapping[str, Any]) -> StudyLayers | None:
-    """Return the study that an outer pipeline gives; None where the command line names it.
+def outer_layers(workflow: "Workflow", config: Mapping[str, Any]) -> StudyLayers | None:
+    """Return the study in the config of an outer pipeline; None if the command line names the study.
 
     Args:
         workflow: Snakemake's workflow object, while MML's Snakefile is read.
@@ -39,7 +39,7 @@ def given_layers(workflow: "Workflow", config: Mapping[str, Any]) -> StudyLayers
         by_pipeline = included and config and not workflow.config_settings.configfiles
         return _layers(config) if by_pipeline else None
     if not config:
-        raise MMLError(f'the statement has no study; write in it config: config["{name}"], or any mapping')
+        raise MMLError(f'the module statement has no study; add config: config["{name}"], or any mapping')
     paths = workflow.modifier.path_modifier
     if paths.prefix is not None or paths.modifies_prefixes:
         raise MMLError("prefix and replace_prefix do not move results; leave them out, and set paths.results")
@@ -62,7 +62,7 @@ def pipeline_folder(workflow: "Workflow", fallback: Path) -> Path:
 
 
 def name_rules(workflow: "Workflow") -> RuleNames:
-    """Return MML's names of its rules, and hand them to steps.
+    """Return the names of MML's rules, and publish them to steps.
 
     Args:
         workflow: Snakemake's workflow object, once MML's Snakefile is read.
@@ -72,7 +72,7 @@ def name_rules(workflow: "Workflow") -> RuleNames:
         withdraw_names()
         return RuleNames()
     all_names: dict[str, dict[str, str]] = getattr(workflow, "_mml_rule_names", {})
-    names = dict(all_names.get(module, {}))  # of rules that were used one by one before
+    names = dict(all_names.get(module, {}))  # from earlier `use rule` statements
     for name in workflow.modifier.rule_proxies._rules:
         if (full_name := workflow.modifier.avail_rulename(name)) is not None:
             names[full_name] = name
@@ -82,16 +82,16 @@ def name_rules(workflow: "Workflow") -> RuleNames:
 
 
 def warn_of_triggers(workflow: "Workflow") -> None:
-    """Warn if the outer pipeline's profile lets more than data and settings train networks again."""
-    if further := sorted({str(trigger) for trigger in workflow.rerun_triggers} - TRIGGERS):
+    """Warn if the outer pipeline's profile has rerun triggers besides those of MML."""
+    if triggers := sorted({str(trigger) for trigger in workflow.rerun_triggers} - TRIGGERS):
         warn(
-            f"rerun-triggers {', '.join(further)} may train networks again without need; put "
+            f"rerun-triggers {', '.join(triggers)} may train networks again without need; put "
             "'rerun-triggers: [mtime, params, input]' into the profile of the pipeline"
         )
 
 
-def enter_folders(workflow: Any, data: Path, project: Path) -> bool:
-    """Note the folders of a module, and refuse those of another one: rules of both could make the same files.
+def reserve_folders(workflow: Any, data: Path, project: Path) -> bool:
+    """Reserve the folders of a module, and refuse those of another one: rules of both could write the same files.
 
     Args:
         workflow: Snakemake's workflow object.
@@ -99,18 +99,18 @@ def enter_folders(workflow: Any, data: Path, project: Path) -> bool:
         project: the folder of its project.
 
     Returns:
-        False if the module is read again, as it is by each further `use rule`.
+        False if the module was read before: Snakemake reads it again for each `use rule`.
 
     Raises:
-        MMLError: another module has one of them.
+        MMLError: another module has reserved one of them.
     """
     if (module := module_name(workflow)) is None:
         return True
     folders: dict[str, tuple[Path, Path]] = getattr(workflow, "_mml_folders", {})
-    own = data.resolve(), project.resolve()
-    for other, taken in folders.items():
-        if other != module and (own[0] == taken[0] or own[1] == taken[1]):
-            key = "paths.data" if own[0] == taken[0] else "project"
+    folders_of_module = data.resolve(), project.resolve()
+    for other, reserved in folders.items():
+        if other != module and (folders_of_module[0] == reserved[0] or folders_of_module[1] == reserved[1]):
+            key = "paths.data" if folders_of_module[0] == reserved[0] else "project"
             raise MMLError(f"{key}: the module {other} has the same; set another, or put all tasks into one study")
-    workflow._mml_folders = {**folders, module: own}
+    workflow._mml_folders = {**folders, module: folders_of_module}
     return module not in folders

@@ -18,7 +18,7 @@ Entries = list[tuple[str, str]]
 """Names with their descriptions."""
 
 COLUMNS = 100
-"""Width at which a description continues below itself."""
+"""Width of the lines of a list."""
 
 
 def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
@@ -31,7 +31,7 @@ def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
         preset_folders: folders of presets; an earlier one takes precedence.
 
     Raises:
-        MMLError: there is no such list, or no entry of the catalogue fulfils the conditions.
+        MMLError: the list is unknown, or no entry of the catalogue fulfils the conditions.
     """
     kind, *conditions = kind.split() or [""]
     lists: dict[str, Callable[[], Entries]] = {
@@ -82,7 +82,7 @@ def _creators() -> Entries:
 
 
 def _metrics() -> Entries:
-    from mml_lib.metrics import metric_table  # it imports NumPy, which planning does without
+    from mml_lib.metrics import metric_table  # imports NumPy, which planning does without
 
     better = {True: "lower", False: "higher"}
     return [
@@ -100,7 +100,7 @@ def _first_line(function: Callable) -> str:
 CONDITION = re.compile(r"(modality|task_type|keyword)=(.+)|(images|side)([<>=])(\d+)")
 
 
-COMPARED = {"<": operator.lt, ">": operator.gt, "=": operator.eq}
+COMPARISONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq}
 
 
 def _entries(conditions: Sequence[str], folders: Sequence[Path]) -> Entries:
@@ -117,21 +117,21 @@ def _entries(conditions: Sequence[str], folders: Sequence[Path]) -> Entries:
                 f"list: '{condition}' is no condition; write modality=x-ray, task_type=classification, keyword=skin, "
                 "images<10000, images>10000, side=28 or side>100 (pixels)"
             )
-        kept = [entry for entry in entries if _fulfils(entry, match)]
-        if not kept:
+        matching = [entry for entry in entries if _fulfils(entry, match)]
+        if not matching:
             modalities = sorted({modality for entry in entries for modality in entry.modalities})
             raise MMLError(
                 f"list: no entry of the catalogue fulfils '{condition}'; modalities: {', '.join(modalities)}"
             )
-        entries = kept
-    return [(entry.name, _described(entry)) for entry in entries]
+        entries = matching
+    return [(entry.name, _description(entry)) for entry in entries]
 
 
 def _fulfils(entry: Entry, condition: re.Match[str]) -> bool:
     key, text, measure, order, number = condition.groups()
     if measure is not None:
-        values_of = {"images": [entry.images] if entry.images else [], "side": entry.sides}
-        return any(COMPARED[order](value, int(number)) for value in values_of[measure])
+        numbers = {"images": [entry.images] if entry.images else [], "side": entry.sides}
+        return any(COMPARISONS[order](value, int(number)) for value in numbers[measure])
     values = {
         "modality": entry.modalities,
         "task_type": [entry.task_type],
@@ -140,7 +140,7 @@ def _fulfils(entry: Entry, condition: re.Match[str]) -> bool:
     return any(text.lower() in value.lower() for value in values[key])
 
 
-def _described(entry: Entry) -> str:
+def _description(entry: Entry) -> str:
     facts = [entry.task_type, *entry.modalities, *([f"{entry.images:,} images"] if entry.images else [])]
     facts += [f"{option} {', '.join(values)}" for option, values in entry.variants.items()]
     return f"{entry.about}: {'; '.join(facts)}"

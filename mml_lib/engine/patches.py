@@ -2,8 +2,8 @@
 
 Those of its groups and of its executor for SLURM are in `engine/cluster`.
 
-`tests/unit/engine/test_patches.py` has a test for each that fails once the installed version needs it no more. The
-default profile imports this module before Snakemake reads anything: imports stand within the functions.
+`tests/unit/engine/test_patches.py` has a test for each that fails when the installed version no longer needs it. The
+default profile imports this module before Snakemake has read anything, so that imports are inside of the functions.
 """
 
 import _thread
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def leave_config_to_mml() -> None:
-    """Keep Snakemake from reading config files and `--config`, which `engine.command_line` does.
+    """Keep Snakemake from reading config files and `--config`: `engine.command_line` reads them.
 
-    Snakemake reads both before the Snakefile. It ends with a traceback or without the file's name where it cannot,
-    refuses dotted keys, and reads nested values as text. This can go when Snakemake names the file in all its errors,
+    Snakemake reports unreadable files by a traceback or without their names, refuses dotted keys, and reads nested
+    values as text. This can go when Snakemake names the file in all its errors,
     and takes `--config trainer.max_epochs=3`.
     """
     import snakemake.cli
@@ -44,20 +44,20 @@ def uses_own_machine() -> bool:
     Steps on a cluster would be limited by `cores` to as many threads as this machine has, and `--jobs` would no longer
     stand for it. This can go when a profile may state cores for local execution only.
     """
-    others = ("--executor", "--profile", "--jobs")
-    named = any(word.partition("=")[0] in others or word[:2] in ("-e", "-j") for word in sys.argv[1:])
-    return not named and not os.environ.get("SNAKEMAKE_PROFILE")
+    options = ("--executor", "--profile", "--jobs")
+    is_chosen = any(argument.partition("=")[0] in options or argument[:2] in ("-e", "-j") for argument in sys.argv[1:])
+    return not is_chosen and not os.environ.get("SNAKEMAKE_PROFILE")
 
 
-def hand_config_on(workflow: "Workflow", files: Sequence[Path], values: Sequence[str]) -> None:
+def set_job_config(workflow: "Workflow", files: Sequence[Path], values: Sequence[str]) -> None:
     """Set the config files and values of `--config` for the jobs that Snakemake starts.
 
-    Of an option that is given twice Snakemake keeps the last one only. This can go when each counts.
+    Snakemake keeps only the last one of a repeated option. This can go when it keeps all of them.
 
     Args:
         workflow: Snakemake's workflow object.
-        files: config files; empty: as Snakemake has them.
-        values: entries of `--config`; empty: as Snakemake has them.
+        files: config files; empty: unchanged.
+        values: entries of `--config`; empty: unchanged.
     """
     if files:
         workflow.config_settings.configfiles = files
@@ -65,11 +65,11 @@ def hand_config_on(workflow: "Workflow", files: Sequence[Path], values: Sequence
         workflow.config_settings.config_args = values
 
 
-def keep_pandas_out() -> None:
-    """Keep Snakemake from importing pandas for every plan, a quarter of a second that each cluster job pays again.
+def skip_pandas_import() -> None:
+    """Keep Snakemake from importing pandas for every plan: a quarter of a second, in each cluster job as well.
 
-    It does so wherever pandas is installed and a rule has params, in case one is a data frame; none is here. This can
-    go when Snakemake looks at `sys.modules` instead.
+    Snakemake imports it for rules with params, to recognize data frames. MML's params have none. This can go when
+    Snakemake checks `sys.modules` instead.
     """
     from snakemake.persistence import PersistenceBase
 
@@ -77,11 +77,10 @@ def keep_pandas_out() -> None:
         PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
 
 
-def remember_signatures() -> None:
-    """Have Snakemake read the signature of each function once, a seventh of the time of a plan.
+def cache_signatures() -> None:
+    """Cache the signatures of functions of inputs, params and resources: a seventh of the time of a plan.
 
-    It reads those of the functions of inputs, params and resources again for each job. This can go when Snakemake
-    keeps them.
+    Snakemake inspects them again for each job. This can go when it caches them.
     """
     import snakemake.common
     import snakemake.rules
@@ -102,9 +101,9 @@ def remember_signatures() -> None:
 
 
 def check_scripts_once() -> None:
-    """Have Snakemake look for the script of each rule once, a twelfth of the time of a plan.
+    """Have Snakemake read the script of each rule once: a twelfth of the time of a plan.
 
-    It reads the script again for each job. This can go when Snakemake looks once where a path has no wildcards.
+    It reads the script again for each job. This can go when it reads scripts without wildcards in their paths once.
     """
     from snakemake.dag import ScriptProcessor
 
@@ -126,27 +125,26 @@ def check_scripts_once() -> None:
 def read_flags_directly() -> None:
     """Have Snakemake read the flags of files from their own attribute.
 
-    For each flag of each file, it asks an abstract class whether the file has flags: a tenth of the calls of a plan.
-    This can go when it asks no abstract class.
+    It checks each file against an abstract class first, a tenth of the calls of a plan. This can go when it does not.
     """
     import snakemake.io
     from snakemake.io import AnnotatedString, _IOFile
 
-    ask = snakemake.io.is_flagged
-    if hasattr(ask, "__wrapped__"):
+    original = snakemake.io.is_flagged
+    if hasattr(original, "__wrapped__"):
         return
 
-    @functools.wraps(ask)
+    @functools.wraps(original)
     def is_flagged(value: Any, flag: str) -> bool:
         text = value
         while type(text) is _IOFile:
             text = text._file
         if type(text) is str:
             return False
-        return bool(text._flags.get(flag) if type(text) is AnnotatedString else ask(value, flag))
+        return bool(text._flags.get(flag) if type(text) is AnnotatedString else original(value, flag))
 
     for name, module in list(sys.modules.items()):
-        if name.startswith("snakemake.") and getattr(module, "is_flagged", None) is ask:
+        if name.startswith("snakemake.") and getattr(module, "is_flagged", None) is original:
             vars(module)["is_flagged"] = is_flagged
 
 
@@ -160,21 +158,21 @@ def reuse_wildcards() -> None:
     make = snakemake.rules.Wildcards
     if hasattr(make, "__wrapped__"):
         return
-    last: list[Any] = [None, None]
+    latest: list[Any] = [None, None]
 
     @functools.wraps(make, updated=())
     def wildcards_of(fromdict: dict[str, str]) -> Any:
-        if fromdict is not last[0]:
-            last[:] = fromdict, make(fromdict=fromdict)
-        return last[1]
+        if fromdict is not latest[0]:
+            latest[:] = fromdict, make(fromdict=fromdict)
+        return latest[1]
 
     snakemake.rules.Wildcards = wildcards_of
 
 
 def share_guards() -> None:
-    """Have Snakemake make one guard for each guarded name of its lists of files, a fortieth of the memory of a plan.
+    """Share Snakemake's guards of attribute names between lists of files: a fortieth of the memory of a plan.
 
-    It makes two for each list, of which each job has ten. This can go when it shares them.
+    It creates two for each list, and ten lists for each job. This can go when it shares them.
     """
     from snakemake.iocontainers import AttributeGuard
 
@@ -191,11 +189,10 @@ def share_guards() -> None:
 
 
 def end_on_sigterm() -> None:
-    """Have Snakemake end at SIGTERM whatever it is doing.
+    """Avoid a deadlock of Snakemake at SIGTERM, by calling its handler in a separate thread.
 
-    Its handler takes the lock of its scheduler, which the thread that it interrupts may hold: while jobs are selected,
-    Snakemake then waits for itself for ever. A thread of its own takes the lock as soon as it is free. This can go
-    when the handler takes no lock.
+    The handler acquires the lock of the scheduler. If the interrupted thread holds it, to select jobs, Snakemake hangs.
+    This can go when the handler acquires no lock.
     """
     from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -205,14 +202,13 @@ def end_on_sigterm() -> None:
 
 
 def select_in_order(first: Callable[..., Sequence["AbstractJob"]]) -> None:
-    """Have the greedy scheduler choose among the few steps that should come next, in their order.
+    """Have the greedy scheduler choose among the few steps that should start next, in their order.
 
-    Before each step, Snakemake looks for the sizes of the inputs of all ready steps, goes through all steps of the
-    plan, and compares all ready ones: 0.14 s where 3,335 are ready. This can go when a plugin for schedulers is called
-    before that.
+    Before each step, Snakemake reads the sizes of the inputs of all ready steps and compares them: 0.14 s for 3,335
+    steps. This can go when a scheduler plugin is called before that.
 
     Args:
-        first: gives the steps that should come next: out of ready ones, by free resources and the steps that run.
+        first: returns the steps that should start next, given the ready ones, free resources and running steps.
     """
     from snakemake.scheduling.greedy import Scheduler
     from snakemake.scheduling.job_scheduler import JobScheduler
@@ -239,12 +235,11 @@ def select_in_order(first: Callable[..., Sequence["AbstractJob"]]) -> None:
     JobScheduler.remaining_jobs = property(remaining_jobs)
 
 
-def start_warm_first() -> None:
-    """Have steps go on in the warm process before they import anything, not when they are opened.
+def start_scripts_warm() -> None:
+    """Start scripts in the warm process before their first import, which saves each step half a second.
 
-    Snakemake puts lines before each script that import Snakemake, and imports of the library follow: half a second of
-    processor time for each step, which the warm process has spent already. Steps without `warm=True` use the process
-    only if it is ready. This can go when Snakemake takes lines of others to put there.
+    Snakemake's preamble of each script imports Snakemake; imports of the library follow. Steps without `warm=True` use
+    the warm process only if it is ready. This can go when Snakemake lets workflows extend the preamble.
     """
     from snakemake.script import PythonScript
 
@@ -263,13 +258,12 @@ def start_warm_first() -> None:
 
 
 def run_scripts_directly(run: Callable[[Any, str], int | None]) -> None:
-    """Have Snakemake itself ask for the fork in which a step goes on.
+    """Have Snakemake fork the warm process for a step, without a shell and a Python in between.
 
-    It starts a shell and a Python for each step, and measures these: 0.05 s of processor time, which are a third of a
-    light step. This can go when a plugin may run scripts.
+    These take 0.05 s of processor time, a third of a light step. This can go when a plugin may run scripts.
 
     Args:
-        run: runs a script by its object and path; gives its exit status, None if it cannot.
+        run: runs a script by its object and path; returns its exit status, None if it cannot run it.
     """
     from subprocess import CalledProcessError
 
@@ -282,9 +276,9 @@ def run_scripts_directly(run: Callable[[Any, str], int | None]) -> None:
 
     @functools.wraps(execute)
     def execute_script(script: Any, fname: str, edit: bool = False) -> None:
-        elsewhere = script.conda_env or script.container_img or script.env_modules or script.shadow_dir
-        own_shell = shell._process_prefix or shell._process_suffix or script.resources.get("shell_exec")
-        is_step = "open_step(snakemake" in script.source and not (edit or elsewhere or own_shell)
+        is_isolated = script.conda_env or script.container_img or script.env_modules or script.shadow_dir
+        has_own_shell = shell._process_prefix or shell._process_suffix or script.resources.get("shell_exec")
+        is_step = "open_step(snakemake" in script.source and not (edit or is_isolated or has_own_shell)
         status = run(script, fname) if is_step else None
         if status is None:
             execute(script, fname, edit)
@@ -295,13 +289,13 @@ def run_scripts_directly(run: Callable[[Any, str], int | None]) -> None:
 
 
 def keep_job_number(number: Callable[[], str | None]) -> None:
-    """Have Snakemake keep the number of this cluster job among the marks of unfinished outputs.
+    """Have Snakemake keep the id of this cluster job in its records of unfinished outputs.
 
-    The Snakemake that submits a job writes it there; the one inside of the job overwrites it with none. This can go
-    when it keeps the number.
+    The Snakemake that submits a job records it; the one inside of the job overwrites it with None. This can go when it
+    keeps the id.
 
     Args:
-        number: gives the number of this job; None outside of a job.
+        number: returns the id of this job; None outside of a job.
     """
     from snakemake.persistence import PersistenceBase
 
@@ -309,27 +303,27 @@ def keep_job_number(number: Callable[[], str | None]) -> None:
     PersistenceBase.started = lambda self, job, external_jobid=None: started(self, job, external_jobid or number())
 
 
-def start_after(dag: "DAG", job: "Job", earlier: Iterable["Job"]) -> None:
-    """Let a job start after others whose outputs are none of its inputs.
+def start_after(dag: "DAG", job: "Job", predecessors: Iterable["Job"]) -> None:
+    """Let a job wait for other jobs without inputs from them.
 
-    Where the others come later into a study, an input would make Snakemake do finished jobs again. It counts for each
-    job the jobs that it waits for; the others are added there. This can go when a rule may name jobs to wait for.
+    An input that is added to a study later would make Snakemake repeat finished jobs. Snakemake counts the jobs that a
+    job waits for; this adds to the count. This can go when a rule may name jobs to wait for.
 
     Args:
         dag: Snakemake's plan, before its first step.
         job: the job.
-        earlier: the others.
+        predecessors: the jobs that it waits for.
     """
     dag._ready_jobs.discard(job if job.group is None else dag._group[job])
-    for other in earlier:
-        dag.depending[other][job] = set()  # none of its files
+    for predecessor in predecessors:
+        dag.depending[predecessor][job] = set()  # none of its files
         dag._n_until_ready[job] += 1
 
 
 def make_local(workflow: "Workflow", *rules: str) -> None:
-    """Run rules beside Snakemake, also those of a module, which have the names of its `use rule` statement.
+    """Declare local rules, also in a module whose `use rule` statement renames them.
 
-    `localrules:` takes names as they stand. This can go when it takes those of a module for its rules.
+    `localrules:` does not apply the new names. This can go when it does.
 
     Args:
         workflow: Snakemake's workflow object.
@@ -339,7 +333,7 @@ def make_local(workflow: "Workflow", *rules: str) -> None:
 
 
 def chain_hooks(workflow: "Workflow", module: str | None) -> None:
-    """Have the hooks of a module called before those of the outer pipeline, wherever these stand.
+    """Have Snakemake call the hooks of a module before those of the outer pipeline.
 
     Snakemake ignores `onstart`, `onsuccess` and `onerror` of modules. This can go when it calls them.
 

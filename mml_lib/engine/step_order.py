@@ -1,7 +1,7 @@
 """Order in which ready steps start.
 
-Trainings go before short steps, and cores that a training needs are kept for it while short steps end. Short steps of
-a run with no training left to start go before both: its results appear while others are trained.
+Trainings start before short steps. Cores that a training needs are reserved for it until running short steps end. Short
+steps of a run whose trainings have all started go before both, so that its results appear early.
 """
 
 from collections import defaultdict
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from snakemake.jobs import AbstractJob, Job
 
 LONG = ("tune_fold", "train_fold", "train_trial")
-"""Rules that take most of the time of a study; in an outer pipeline, the names of its rules end with these."""
+"""Rules that take most of the time of a study. Names of rules in an outer pipeline end with these."""
 
 PREPARING = ("write_pipeline", "select_model")
 """Rules of short steps that trainings wait for."""
 
-AHEAD = 8
-"""Runs that are prepared ahead of the one that is trained."""
+PREPARED_RUNS = 8
+"""Number of runs that are prepared before the run that is trained."""
 
 NO_RUN = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Place of a step among the others, which stays the same during a study.
+    """Rank of a step, which is constant during a study.
 
     Args:
         rules: names of its rules, several for a group of steps.
         is_long: True if it trains.
         kind: 1 if it trains, or if trainings of its run wait for it.
-        run: task and id of the run that it is of; empty if it is of none.
-        urgency: its priority, negative.
-        order: places among steps of one kind: by plan of runs, fold, and Snakemake's number.
+        run: task and id of its run; empty without one.
+        urgency: negative priority.
+        order: sort key among steps of one kind: rank of its run, fold, and Snakemake's job id.
     """
 
     rules: str
@@ -51,8 +51,8 @@ class StepOrder:
     """Order of ready steps.
 
     Args:
-        planned_runs: gives the runs of the plan, as task and id, in their order.
-        one_by_one: gives True for steps that do not run side by side; None: all may.
+        planned_runs: returns the runs of the plan in their order, as task and id.
+        one_by_one: returns True for steps that must not run at the same time; None: all may.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class StepOrder:
     ) -> list["AbstractJob"]:
         """Return the ready steps that should start now, in their order.
 
-        Of each rule, no more are compared than may run at once: comparing all takes longer than a short step.
+        Only as many steps of each rule are compared as may run at once: comparing all takes longer than a short step.
 
         Args:
-            ready: steps, or groups of steps, whose inputs are there.
+            ready: steps, or groups of steps, whose inputs exist.
             free: free resources by Snakemake's names.
-            running: steps that run.
+            running: running steps.
         """
         limit = min(free.get(name, len(ready)) for name in ("_cores", "_nodes", "_job_count"))
         if limit <= 0:
@@ -84,17 +84,17 @@ class StepOrder:
         places = [(job, placed(job) or self._place(job)) for job in ready]
         untrained = {place.run for _, place in places if place.is_long} - {NO_RUN}
         by_rule: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        for job, place in places:  # thousands of steps before each one that starts
+        for job, place in places:  # hot loop: thousands of ready steps, each time that a step starts
             kind = place.kind or (2 if place.run in untrained else 0)
             by_rule[place.rules].append((place.urgency, kind, place.order, job))  # orders differ: jobs are not compared
         ordered = [job for *_, job in sorted(chain(*(nsmallest(limit, entries) for entries in by_rule.values())))]
         fitting = self._fitting(ordered, dict(free), running)
-        return fitting if self._one_by_one is None else self._without_others(fitting, running)
+        return fitting if self._one_by_one is None else self._one_at_a_time(fitting, running)
 
-    def _without_others(
+    def _one_at_a_time(
         self, jobs: Collection["AbstractJob"], running: Collection["AbstractJob"]
     ) -> list["AbstractJob"]:
-        """Return the steps without those that would run beside another one that runs alone."""
+        """Return the steps, with at most one of those that must not run at the same time."""
         assert self._one_by_one is not None
         alone = list(filter(self._one_by_one, jobs))
         later = alone if any(map(self._one_by_one, running)) else alone[1:]
@@ -103,26 +103,26 @@ class StepOrder:
     def _fitting(
         self, ordered: list["AbstractJob"], free: dict[str, Any], running: Collection["AbstractJob"]
     ) -> list["AbstractJob"]:
-        """Return the steps that fit, without those that take what a training before them waits for.
+        """Return the steps that fit into free resources.
 
-        A training waits for the ends of short steps only.
+        Resources for which a training waits are reserved. A training waits only for running short steps.
         """
-        later = dict(free)  # once all short steps have ended
+        free_after_short_steps = dict(free)
         for job in running:
             if not self._place(job).is_long:
-                _take(job, later, -1)
-        fitting, kept = [], set[str]()
+                _take(job, free_after_short_steps, -1)
+        fitting, reserved = [], set[str]()
         for job in ordered:
             is_long = self._place(job).is_long
-            if any(number and name in kept for name, number in _needs(job, free)):
+            if any(number and name in reserved for name, number in _needs(job, free)):
                 continue
             if not _lacking(job, free):
                 fitting.append(job)
                 _take(job, free)
                 if is_long:
-                    _take(job, later)
-            elif is_long and not _lacking(job, later):
-                kept |= _lacking(job, free)
+                    _take(job, free_after_short_steps)
+            elif is_long and not _lacking(job, free_after_short_steps):
+                reserved |= _lacking(job, free)
         return fitting
 
     def _place(self, job: "AbstractJob") -> Place:
@@ -138,7 +138,7 @@ class StepOrder:
         run, fold = min(map(_run_and_fold, steps))
         rank = self._ranks.get(run, -1)
         is_long, prepares = (any(name.endswith(rules) for name in names) for rules in (LONG, PREPARING))
-        order = (rank - AHEAD * prepares, fold, min(step.jobid for step in steps))
+        order = (rank - PREPARED_RUNS * prepares, fold, min(step.jobid for step in steps))
         return Place(" ".join(names), is_long, int(is_long or prepares), run, -job.priority, order)
 
 

@@ -1,1 +1,1 @@
-"""The pre-flight check: each distinct pipeline is built and tried with a dummy batch before anything runs."""
+"""The pre-flight check: each distinct pipeline is built and run on a dummy batch before the first step."""

@@ -1,8 +1,7 @@
-"""The process that tries pipelines, and backbones that extract features.
+"""Process that tries pipelines, and backbones that extract features.
 
-It reads them from its standard input, and answers on its standard output.
-
-It imports torch, or goes on in a fork of the warm process; it touches no GPU and writes no file.
+It reads a request from its standard input, and writes mistakes to its standard output. It imports torch, or continues
+in a fork of the warm process. It uses no GPU and writes no file.
 """
 
 import json
@@ -19,13 +18,13 @@ from mml_lib.machine.warm_start import start_warm
 
 
 def main() -> None:
-    """Answer with the mistakes of each pipeline of the request."""
+    """Write the mistakes of each pipeline of the request."""
     follow_parent()
     start_warm()
     request = json.load(sys.stdin.buffer)
     request["config"] = config_of(request["config"])
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # prints of libraries must not mix with answers
     _silence()
     answer(request, answers)
 
@@ -38,7 +37,7 @@ def _silence() -> None:
 
 
 def answer(request: dict[str, Any], answers: IO[str]) -> None:
-    """Write a line for each pipeline and each backbone, a list of its mistakes, as soon as it is tried."""
+    """Write the list of mistakes of each pipeline and each backbone, one JSON line as soon as it is tried."""
     from mml_lib.config.feature_options import Extraction
     from mml_lib.engine.preflight.tried_backbone import mistakes_of_backbone
     from mml_lib.engine.preflight.tried_pipelines import TriedPipelines

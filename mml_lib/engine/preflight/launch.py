@@ -1,4 +1,4 @@
-"""Start of the pre-flight check: selection of pipelines, the process that tries them, and its answers."""
+"""The pre-flight check: selection of pipelines, and the process that tries them."""
 
 import hashlib
 import json
@@ -33,34 +33,34 @@ if TYPE_CHECKING:
 TIME_LIMIT = 900
 """Seconds that a check may take; it may have to fetch the weights of pretrained networks."""
 
-CHECK = "mml_lib.engine.preflight"
+MODULE = "mml_lib.engine.preflight"
 """The module that tries pipelines."""
 
 PACKAGES = (
     *("mml", "torch", "torchvision", "timm", "lightning", "kornia", "torchmetrics", "peft"),
     "segmentation-models-pytorch",
 )
-"""Packages that pipelines are built from: of another version, they are tried again."""
+"""Packages whose versions decide whether a pipeline can be built. Pipelines are tried again with other versions."""
 
-REMEMBERED = 20_000
-"""Pipelines that a project remembers as tried."""
+MOST_TRIED = 20_000
+"""Most pipelines that a project records as tried."""
 
-OFFLINE = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TORCH_HOME")
-"""Variables that say where weights come from."""
+WEIGHT_VARIABLES = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TORCH_HOME")
+"""Environment variables that select the source of pretrained weights."""
 
 
 HUB = "https://huggingface.co"
-"""Address of the hub of pretrained weights, unless HF_ENDPOINT names another."""
+"""Address of the hub of pretrained weights, if HF_ENDPOINT is not set."""
 
 
 @dataclass
 class Candidate:
-    """Runs of one pipeline, whatever their seeds.
+    """Pipeline that the check tries, with the runs that use it. Runs that differ only in their seed share it.
 
     Args:
-        pipeline: of the first of them.
-        labels: what the study calls each run.
-        searched: the searched key that has another value in it than in the study; empty for the pipeline of a run.
+        pipeline: pipeline of the first run.
+        labels: display names of the runs.
+        searched: the key of a search space whose value differs from the study's; empty for the pipeline of a run.
     """
 
     pipeline: Pipeline
@@ -69,25 +69,25 @@ class Candidate:
 
 
 class Mistakes(MMLError):
-    """Several mistakes, a line for each."""
+    """Several mistakes, one line each."""
 
     def __init__(self, lines: Sequence[str]):
         Exception.__init__(self, "\n".join(lines))
 
 
 def check_pipelines(study: "Study", dag: "DAG") -> None:
-    """Try each distinct pipeline that is to be trained, unless it was tried before.
+    """Try each distinct pipeline that the plan trains, if it was not tried before.
 
     Args:
         study: the study.
         dag: Snakemake's plan.
 
     Raises:
-        Mistakes: some pipelines cannot be trained; a line for each mistake.
+        Mistakes: some pipelines cannot be trained.
     """
     step = study.scheduler(study.cfg.mode.id).Step or TrainingStep
     if step.create_model is not TrainingStep.create_model:
-        return  # a step with networks of its own
+        return  # this step builds its own networks
     jobs = partial(study.rule_names.jobs, list(dag.needrun_jobs()))
     runs = dict.fromkeys((job.wildcards.task, job.wildcards.run) for job in jobs("train_fold", "tune_fold"))
     ids = dict.fromkeys((job.wildcards.task, job.wildcards.search) for job in jobs("train_trial"))
@@ -97,14 +97,14 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
         return
     candidates = distinct_pipelines(study, runs) | searched_pipelines(study, searches)
     tried = read_tried(study.fm.checked_path)
-    left = {name: candidate for name, candidate in candidates.items() if name not in tried}
-    if not left:
+    untried = {name: candidate for name, candidate in candidates.items() if name not in tried}
+    if not untried:
         return
-    answers = try_pipelines(study, [candidate.pipeline for candidate in left.values()])
-    lines = lines_of(list(left.values()), answers, len(runs))
-    sound = [name for name, mistakes in zip(left, answers, strict=False) if not mistakes]
+    answers = try_pipelines(study, [candidate.pipeline for candidate in untried.values()])
+    lines = mistake_lines(list(untried.values()), answers, len(runs))
+    sound = [name for name, mistakes in zip(untried, answers, strict=False) if not mistakes]
     if sound:
-        remember(study.fm.checked_path, [*tried, *sorted(sound)])
+        record_tried(study.fm.checked_path, [*tried, *sorted(sound)])
     if lines:
         raise Mistakes([study.origins.place(line) for line in lines])
 
@@ -140,17 +140,19 @@ class _Digests:
 
     def __init__(self, study: "Study"):
         self.study = study
-        self.around = [*surroundings(study), repr(study.cfg.tta), study.cfg.trainer.accelerator]
+        self.environment = [*check_environment(study), repr(study.cfg.tta), study.cfg.trainer.accelerator]
 
-    def of(self, pipeline: Pipeline, *further: str) -> str:
+    def of(self, pipeline: Pipeline, *extra: str) -> str:
         content = {key: value for key, value in pipeline.content.items() if key != "seed"}
         metrics = [repr(self.study.cfg.metrics_of(task["task_type"])) for task in pipeline.tasks]
-        return hashlib.sha256(canonical_json([content, metrics, self.around, *further]).encode()).hexdigest()[:16]
+        return hashlib.sha256(canonical_json([content, metrics, self.environment, *extra]).encode()).hexdigest()[:16]
 
 
-def surroundings(study: "Study") -> list[Any]:
-    """Return versions, variables and plugins that the outcome of a check depends on."""
-    versions = {package: _version(package) for package in PACKAGES} | {key: os.environ.get(key) for key in OFFLINE}
+def check_environment(study: "Study") -> list[Any]:
+    """Return versions of packages, environment variables and plugins on which the result of a check depends."""
+    versions = {package: _version(package) for package in PACKAGES} | {
+        key: os.environ.get(key) for key in WEIGHT_VARIABLES
+    }
     return [versions, [(str(path), path.stat().st_mtime_ns) for path in map(Path, study.cfg.plugins) if path.exists()]]
 
 
@@ -162,55 +164,55 @@ def _version(package: str) -> str | None:
 
 
 def try_pipelines(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
-    """Return the mistakes of each pipeline, of those only that the check got to."""
+    """Return the mistakes of each pipeline. The list is shorter if the check ended early."""
     pretrained = any(pipeline.content["arch"].get("pretrained") for pipeline in pipelines)
-    return ask(study, "pipelines", [dict(pipeline.content) for pipeline in pipelines], pretrained)
+    return run_check(study, "pipelines", [dict(pipeline.content) for pipeline in pipelines], pretrained)
 
 
-def ask(study: "Study", kind: str, contents: Sequence[Mapping[str, Any]], pretrained: bool) -> list[list[str]]:
-    """Return the mistakes of each part of a study, by a process that imports torch; of those only that it got to.
+def run_check(study: "Study", kind: str, contents: Sequence[Mapping[str, Any]], pretrained: bool) -> list[list[str]]:
+    """Return the mistakes of pipelines or backbones, which a separate process tries because it imports torch.
 
-    A check that does not come to its end refuses nothing.
+    The list is shorter if the check ended early: what was not tried is not refused.
 
     Args:
         study: the study.
         kind: `pipelines` or `backbones`.
-        contents: what is tried.
-        pretrained: True if weights have to be fetched from the hub.
+        contents: pipelines or options of backbones.
+        pretrained: True if weights are downloaded from the hub.
     """
-    # The config as text, in which numbers and words are as they were spelled.
+    # Text keeps the spelling of numbers.
     request = json.dumps({"config": flow_text(study.config), kind: contents}).encode()
     environment = dict(os.environ)
     if study.gpus.on_cluster:
-        environment.pop(FOLDER, None)  # no step of this machine would use the warm process
+        environment.pop(FOLDER, None)  # its steps run on other machines
     if pretrained and not reaches_hub():
-        environment["HF_HUB_OFFLINE"] = "1"  # the hub's client would try again for a minute
+        environment["HF_HUB_OFFLINE"] = "1"  # the client of the hub would retry for a minute
     say(f"checking {len(contents)} {kind if len(contents) != 1 else kind[:-1]} before anything runs")
     process = subprocess.Popen(
-        [sys.executable, "-m", CHECK],
+        [sys.executable, "-m", MODULE],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     try:
-        said, _ = process.communicate(request, timeout=TIME_LIMIT)
+        output, _ = process.communicate(request, timeout=TIME_LIMIT)
         problem = f"ended with status {process.returncode}" if process.returncode else None
     except subprocess.TimeoutExpired:
         process.kill()
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         problem = f"took longer than {TIME_LIMIT // 60} minutes"
     except BaseException:
         process.kill()
         raise
-    answers = [json.loads(line) for line in said.splitlines() if line.endswith(b"]")]
+    answers = [json.loads(line) for line in output.splitlines() if line.endswith(b"]")]
     if problem or len(answers) < len(contents):
-        left = len(contents) - len(answers)
-        warn(f"the check of {kind} {problem or 'ended early'}; {left} were not tried, mistakes show in their steps")
+        untried = len(contents) - len(answers)
+        warn(f"the check of {kind} {problem or 'ended early'}; {untried} were not tried: their steps report mistakes")
     return answers
 
 
 def reaches_hub(seconds: float = 3) -> bool:
-    """Return False if the hub of pretrained weights cannot be connected to; behind a proxy it is not tried."""
+    """Return False if there is no connection to the hub of pretrained weights. It is not tested behind a proxy."""
     address = urlsplit(os.environ.get("HF_ENDPOINT") or HUB)
     port = address.port or (80 if address.scheme == "http" else 443)
     if getproxies():
@@ -222,8 +224,8 @@ def reaches_hub(seconds: float = 3) -> bool:
     return True
 
 
-def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], runs: int) -> list[str]:
-    """Return a line for each mistake, with the runs that make it where others do not, or the searched key."""
+def mistake_lines(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], runs: int) -> list[str]:
+    """Return a line for each mistake, with its runs unless all runs have it, or with its searched key."""
     labels: dict[str, list[str]] = {}
     searched: dict[str, str] = {}
     for candidate, mistakes in zip(candidates, answers, strict=False):
@@ -240,16 +242,16 @@ def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], 
 
 
 def read_tried(path: Path) -> list[str]:
-    """Return the digests of pipelines that were tried in a project, the latest last."""
+    """Return the digests of pipelines that were tried in a project, oldest first."""
     try:
         return path.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return []
 
 
-def remember(path: Path, digests: Sequence[str]) -> None:
-    """Keep the digests of pipelines that can be trained; where they cannot be kept, they are tried again."""
+def record_tried(path: Path, digests: Sequence[str]) -> None:
+    """Write the digests of pipelines that can be trained. If this fails, the next run tries them again."""
     try:
-        write_text(path, "".join(f"{name}\n" for name in digests[-REMEMBERED:]))
+        write_text(path, "".join(f"{name}\n" for name in digests[-MOST_TRIED:]))
     except OSError:
         return

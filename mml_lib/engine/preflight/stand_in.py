@@ -13,7 +13,7 @@ from mml_lib.tasks.description import read_header
 from mml_lib.tasks.struct import TaskStruct
 
 CLASSES = 3
-"""Classes of a task of which nothing says how many it has."""
+"""Number of classes if it is unknown."""
 
 PER_CLASS = 4
 """Samples of each class of a stand-in."""
@@ -25,18 +25,18 @@ def stand_in(
     classes: Sequence[str] | None = None,
     is_weighted: bool = False,
 ) -> TaskStruct:
-    """Return a task without data: its header as it is stored, or made up, and a few samples of each class.
+    """Return a task with a few dummy samples of each class. Its header is the stored one, or invented if there is none.
 
     Args:
-        definition: of the task, out of a pipeline.
-        description: where its description lies, if it is made.
-        classes: what is known of its classes, where the description is not made.
-        is_weighted: its samples are known to have weights, where the description is not made.
+        definition: entry of the task in a pipeline.
+        description: path of its description, which may not exist yet.
+        classes: names of its classes, for a task without a description.
+        is_weighted: True if its samples have weights, for a task without a description.
     """
     struct = TaskStruct(definition["name"], {"description": description})
     try:
         struct.header = read_header(description)
-    except MMLError:  # it is not made yet; what is damaged is told where it is read in earnest
+    except MMLError:  # it does not exist yet; the step that reads a damaged one reports it
         struct.header = _header(definition, classes or []) | ({"weights": {}} if is_weighted else {})
     number = PER_CLASS * max(1, struct.num_classes)
     struct.samples = {
@@ -80,7 +80,7 @@ def _targets(struct: TaskStruct, number: int) -> np.ndarray:
 
 
 def dummy_batch(struct: TaskStruct, count: int, size: tuple[int, int], channels: int) -> dict[str, torch.Tensor]:
-    """Return `image`, bytes N×C×H×W, `target` and, where samples have weights, `weight` as the data module does."""
+    """Return a batch like the data module's: `image`, bytes N×C×H×W, `target` and, for weighted samples, `weight`."""
     generator = torch.Generator().manual_seed(0)
     images = (torch.rand(count, channels, *size, generator=generator) * 255).to(torch.uint8)
     positions = np.linspace(0, len(struct.targets) - 1, count).round().astype(int)

@@ -1,7 +1,7 @@
-"""Pipelines are tried: their parts are built as a training builds them, and given a dummy batch.
+"""Trial of pipelines: their parts are built as in a training, and run on a dummy batch.
 
-Networks are built on torch's meta device, which has shapes and no numbers: the largest takes no memory and no time.
-What does not run there is tried again on the CPU, whose word counts.
+Networks are built on torch's meta device, which has shapes without data, so that large networks take no memory and no
+time. A network that fails there is tried again on the CPU, and only that result counts.
 """
 
 import re
@@ -43,25 +43,25 @@ LARGEST = 200_000_000
 """Parameters up to which a network that does not run on the meta device is tried on the CPU."""
 
 SIDE = 224
-"""Height and width of dummy images where nothing says how large images are."""
+"""Height and width of dummy images if the size of images is unknown."""
 
 STEPS = 2_000
-"""Steps of a learning-rate schedule that are tried at most."""
+"""Most steps of a learning-rate schedule that are tried."""
 
-ELSEWHERE = re.compile(r"cuda|gpu|triton|nvidia|capturable|mps", re.IGNORECASE)
-"""Errors that another device may not have."""
+DEVICE_ERROR = re.compile(r"cuda|gpu|triton|nvidia|capturable|mps", re.IGNORECASE)
+"""Errors that may not occur on another device."""
 
-OF_META = re.compile(r"\bmeta\b", re.IGNORECASE)
-"""Errors that only the meta device makes."""
+META_ERROR = re.compile(r"\bmeta\b", re.IGNORECASE)
+"""Errors that occur only on the meta device."""
 
 PLAIN_OPTIMIZER = Target(target="torch.optim.SGD", lr=0.01, momentum=0.9)
 
 
 class MetaNetwork(nn.Module):
-    """A network on the meta device that takes images of the CPU and gives random outputs of the right shape there.
+    """Wrapper of a network on the meta device: takes images on the CPU and returns random outputs of the right shape.
 
     Args:
-        network: on the meta device; None: outputs have the shape that the heads should give.
+        network: network on the meta device; None: outputs have the shape of the heads.
         structs: the tasks.
     """
 
@@ -72,7 +72,7 @@ class MetaNetwork(nn.Module):
         self.structs = {struct.name: struct for struct in structs}
         self.heads = {struct.name: {"task_type": struct.task_type} for struct in structs}
         if network is None:
-            self.weights = nn.Linear(2, 2, bias=False)  # an optimizer wants some
+            self.weights = nn.Linear(2, 2, bias=False)  # an optimizer needs parameters
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
         struct = self.structs[task]
@@ -122,55 +122,65 @@ class TriedPipelines:
         step.cfg, step.pipeline, step.fold, step.task = cfg, pipeline, 0, pipeline.task["name"]
         structs = [self._struct(task, cfg) for task in pipeline.tasks]
         size = self._size(cfg)
-        of_network = [content.get(key) for key in ("arch", "decoder", "adapters")]
-        of_network += [
+        network_key = [content.get(key) for key in ("arch", "decoder", "adapters")]
+        network_key += [
             [[struct.name, struct.task_type, struct.num_outputs] for struct in structs],
             size,
             pipeline.pretraining,
         ]
-        network = self._once("arch", of_network, lambda: self._network(structs, size))
+        network = self._once("arch", network_key, lambda: self._try_network(structs, size))
         keys = ("loss", "class_weights", "mixing", "augmentations", "normalization", "store_best")
-        of_learning = [*of_network, cfg.monitored, cfg.metrics, *(content.get(key) for key in keys)]
-        of_learning.append([struct.is_weighted for struct in structs])
-        model = self._once("training", of_learning, lambda: self._learning(structs, network.result, size))
+        module_key = [*network_key, cfg.monitored, cfg.metrics, *(content.get(key) for key in keys)]
+        module_key.append([struct.is_weighted for struct in structs])
+        model = self._once("training", module_key, lambda: self._try_module(structs, network.result, size))
         optimizer = cfg.optimizer.spec()
         outcomes = [network, model]
         if network.result is not None and not pipeline.pretraining:
-            of_images = [*of_network, content.get("normalization"), content["preprocessing"]]
+            images_key = [*network_key, content.get("normalization"), content["preprocessing"]]
             build = partial(statistics_for, network.result, cfg, structs[0])
-            outcomes.append(self._once("normalization", of_images, build))
+            outcomes.append(self._once("normalization", images_key, build))
         if model.result is not None:
-            kinds = {key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()}
-            update = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
+            options = {
+                key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()
+            }
+            update = self._once("optimizer", [network_key, options], lambda: self._try_optimizer(model.result, cfg))
             trainer = {key: content["trainer"].get(key) for key in ("max_epochs", "check_val_every_n_epoch")}
-            parts = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], content.get("patches")]
-            parts.append(pipeline.task["id"])
+            key = [
+                optimizer,
+                content.get("lr_scheduler"),
+                trainer,
+                content["sampling"],
+                content.get("patches"),
+            ]
+            key.append(pipeline.task["id"])
             usable = cfg.model_copy(update={"optimizer": PLAIN_OPTIMIZER}) if update.mistakes else cfg
-            schedule = self._once("lr_scheduler", parts, lambda: self._schedule(model.result, usable, structs[0]))
+            schedule = self._once("lr_scheduler", key, lambda: self._try_schedule(model.result, usable, structs[0]))
             outcomes += [update, schedule]
-        outcomes.append(self._once("trainer", [content["trainer"], content["callbacks"]], lambda: self._trainer(cfg)))
+        outcomes.append(
+            self._once("trainer", [content["trainer"], content["callbacks"]], lambda: self._try_trainer(cfg))
+        )
         if cfg.tta.transforms:
             kind = structs[0].task_type
             outcomes.append(self._once("tta", [cfg.tta, kind], partial(MergedViews, cfg.tta, kind)))
         return list(dict.fromkeys(line for outcome in outcomes for line in outcome.mistakes))
 
     def _once(self, part: str, key: Any, attempt: Callable[[], Any]) -> Outcome:
-        """Return the outcome of a part, tried where no pipeline before had the same."""
+        """Return the outcome of a part, cached under its key."""
         name = f"{part} {key!r}"
         if name not in self._outcomes:
             try:
                 result = attempt()
                 self._outcomes[name] = result if isinstance(result, Outcome) else Outcome(result)
             except Exception as error:
-                self._outcomes[name] = Outcome(mistakes=self._refusals(part, error))
+                self._outcomes[name] = Outcome(mistakes=self._mistake_lines(part, error))
         return self._outcomes[name]
 
-    def _refusals(self, part: str, error: Exception) -> list[str]:
-        """Return the line of a mistake, none where another device than the CPU may not make it."""
-        # The known arguments that the line lists may be a device's, as AdamW's `capturable` is.
+    def _mistake_lines(self, part: str, error: Exception) -> list[str]:
+        """Return the line of a mistake; an empty list if it may be due to the device."""
+        # Only the problem counts: the known arguments after it may be named after a device, as AdamW's `capturable`.
         problem = str(error).partition("; known: ")[0]
-        elsewhere = self.step.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(problem)
-        return [] if elsewhere else [sentence(part, error)]
+        is_device_error = self.step.cfg.trainer.accelerator != "cpu" and DEVICE_ERROR.search(problem)
+        return [] if is_device_error else [mistake_line(part, error)]
 
     def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
         path = Path(self.study.fm.path("description", task=task["name"], task_id=task["id"]))
@@ -179,7 +189,7 @@ class TriedPipelines:
         return stand_in(task, path, self._classes(task, cfg), is_weighted)
 
     def _classes(self, task: Mapping[str, Any], cfg: StudyConfig) -> Sequence[str] | None:
-        """Return the classes of a task: those that planning knows, or as many as the study names or counts."""
+        """Return the classes of a task: known while planning, or invented, as many as the study names or counts."""
         if self.study.tasks.is_known(task["name"]) and (names := self.study.tasks.classes_of(task["name"])):
             return names
         for counted in counted_classes(cfg, task["task_type"]).values():
@@ -188,7 +198,7 @@ class TriedPipelines:
         return named + [f"class {number}" for number in range(len(named), CLASSES)]
 
     def _size(self, cfg: StudyConfig) -> tuple[int, int] | None:
-        """Return height and width of all images that a network learns, None where packing them tells."""
+        """Return height and width of training images; None if they are unknown before packing."""
         if cfg.patches is not None:
             return cfg.patches.sides
         transforms = resolve(cfg.preprocessing)
@@ -196,34 +206,34 @@ class TriedPipelines:
 
     # --- the network --------------------------------------------------------------------------------------------
 
-    def _network(self, structs: list[TaskStruct], size: tuple[int, int] | None) -> Network | None:
+    def _try_network(self, structs: list[TaskStruct], size: tuple[int, int] | None) -> Network | None:
         """Return the network on the meta device or the CPU; None if it is too large to be tried."""
         try:
             with torch.device("meta"):
-                network = self._built(structs)
+                network = self._build_network(structs)
             learn(network, structs, size)
         except Exception as error:
-            if isinstance(error, MMLError) and not OF_META.search(str(error)):
+            if isinstance(error, MMLError) and not META_ERROR.search(str(error)):
                 raise
-            network = self._built(structs)
+            network = self._build_network(structs)
             if sum(parameter.numel() for parameter in network.parameters()) > LARGEST:
                 return None
             learn(network, structs, size)
         return network
 
-    def _built(self, structs: list[TaskStruct]) -> Network:
-        return self.step.create_network(structs, started=bool(self.step.pipeline.pretraining))
+    def _build_network(self, structs: list[TaskStruct]) -> Network:
+        return self.step.create_network(structs, has_source=bool(self.step.pipeline.pretraining))
 
     # --- loss, augmentation, metrics ----------------------------------------------------------------------------
 
-    def _learning(self, structs: list[TaskStruct], network: Network | None, size: tuple[int, int] | None) -> Outcome:
-        """Try a training and a validation step; where one fails, find out which sections are to blame."""
+    def _try_module(self, structs: list[TaskStruct], network: Network | None, size: tuple[int, int] | None) -> Outcome:
+        """Try a training and a validation step. If one fails, find the sections that cause it."""
         cfg = self.step.cfg
         size = size or native_size(network)
         try:
-            return Outcome(self._stepped(cfg, structs, network, size))
+            return Outcome(self._run_steps(cfg, structs, network, size))
         except Exception as error:
-            whole = error
+            first_error = error
         plain = {
             "augmentations": type(cfg.augmentations)(transforms=[]),
             "loss": Losses(**{name: {"_target_": TASK_TYPES[name].default_loss} for name in LEARNABLE}),
@@ -233,21 +243,21 @@ class TriedPipelines:
         }
         lines = []
         for section in plain:
-            own = {key: value for key, value in plain.items() if key != section}
+            update = {key: value for key, value in plain.items() if key != section}
             try:
-                self._stepped(cfg.model_copy(update=own), structs, network, size)
+                self._run_steps(cfg.model_copy(update=update), structs, network, size)
             except Exception as error:
-                lines += self._refusals(section, error)
+                lines += self._mistake_lines(section, error)
         try:
-            model = self._stepped(cfg.model_copy(update=plain), structs, network, size)
+            model = self._run_steps(cfg.model_copy(update=plain), structs, network, size)
         except Exception:
-            return Outcome(mistakes=self._refusals("training", whole))
-        return Outcome(model, lines or self._refusals("training", whole))
+            return Outcome(mistakes=self._mistake_lines("training", first_error))
+        return Outcome(model, lines or self._mistake_lines("training", first_error))
 
-    def _stepped(
+    def _run_steps(
         self, cfg: StudyConfig, structs: list[TaskStruct], network: Network | None, size: tuple[int, int]
     ) -> MMLModule:
-        """Return a module that has learned a batch and was validated on one."""
+        """Return a module after a training step and a validation step."""
         mixing = cfg.mixing and Mixing(**cfg.mixing.model_dump() | {"p": 1.0})
         step, before = self.step, self.step.cfg
         step.cfg = cfg.model_copy(update={"mixing": mixing})
@@ -260,7 +270,7 @@ class TriedPipelines:
         batches = {}
         for struct in structs:
             batches[struct.name] = dummy_batch(struct, BATCH, size, meta.in_chans)
-        for _ in range(2):  # a part of an augmentation may be left out by chance
+        for _ in range(2):  # augmentations are applied at random
             loss = model.training_step(batches if len(structs) > 1 else batches[structs[0].name], 0)
         if loss.ndim:
             raise MMLError(f"loss: it gives {'×'.join(map(str, loss.shape))} values for a batch; set reduction: mean")
@@ -274,7 +284,7 @@ class TriedPipelines:
 
     # --- optimizer and schedule ---------------------------------------------------------------------------------
 
-    def _configured(self, model: MMLModule, cfg: StudyConfig, steps: int) -> tuple[Any, Any]:
+    def _configure(self, model: MMLModule, cfg: StudyConfig, steps: int) -> tuple[Any, Any]:
         """Return the optimizer and the schedule of a training, the latter with its interval, or None."""
         every = (cfg.trainer.model_extra or {}).get("check_val_every_n_epoch", 1)
         model.optimizer_spec, model.lr_scheduler = cfg.optimizer.spec(), cfg.lr_scheduler
@@ -286,20 +296,20 @@ class TriedPipelines:
             return configured["optimizer"], configured["lr_scheduler"]
         return configured, None
 
-    def _optimizer(self, model: MMLModule, cfg: StudyConfig) -> None:
-        optimizer, _ = self._configured(model, cfg.model_copy(update={"lr_scheduler": None}), 1)
+    def _try_optimizer(self, model: MMLModule, cfg: StudyConfig) -> None:
+        optimizer, _ = self._configure(model, cfg.model_copy(update={"lr_scheduler": None}), 1)
         try:
             optimizer.step(lambda: torch.zeros(()))
         except Exception as error:
-            if not OF_META.search(str(error)):
+            if not META_ERROR.search(str(error)):
                 raise
 
-    def _schedule(self, model: MMLModule, cfg: StudyConfig, struct: TaskStruct) -> None:
-        """Try a schedule on as many steps as the training surely has."""
+    def _try_schedule(self, model: MMLModule, cfg: StudyConfig, struct: TaskStruct) -> None:
+        """Try a schedule on the least number of steps that the training has."""
         samples = struct.header["num_samples"].get("train", 0) * (cfg.patches.per_image if cfg.patches else 1)
         batches = max(1, int(0.9 * samples * (1 - 1 / max(2, struct.num_folds)) / cfg.sampling.batch_size))
         total = cfg.trainer.max_epochs * batches
-        _, schedule = self._configured(model, cfg, total)
+        _, schedule = self._configure(model, cfg, total)
         if schedule is None:
             return
         steps = total if schedule["interval"] == "step" else cfg.trainer.max_epochs
@@ -307,26 +317,26 @@ class TriedPipelines:
         for _ in range(min(steps, STEPS)):
             schedule["scheduler"].step(*value)
 
-    # --- what is beside the network -----------------------------------------------------------------------------
+    # --- callbacks and trainer ----------------------------------------------------------------------------------
 
-    def _trainer(self, cfg: StudyConfig) -> Outcome:
+    def _try_trainer(self, cfg: StudyConfig) -> Outcome:
         """Build each callback, and the trainer with them, for one device of this machine."""
-        here = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "profiler": None}
+        options = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "profiler": None}
         if cfg.trainer.precision == "16-mixed":
-            here["precision"] = "32-true"
+            options["precision"] = "32-true"
         lines = []
         for name, callback in cfg.callbacks.items():
             try:
-                build_trainer(cfg.model_copy(update={"callbacks": {name: callback}}), Path(), here)
+                build_trainer(cfg.model_copy(update={"callbacks": {name: callback}}), Path(), options)
             except Exception as error:
-                lines += self._refusals("callbacks", error)
+                lines += self._mistake_lines("callbacks", error)
         if not lines:
-            build_trainer(cfg, Path(), here)
+            build_trainer(cfg, Path(), options)
         return Outcome(mistakes=lines)
 
 
 def learn(network: Network, structs: list[TaskStruct], size: tuple[int, int] | None) -> None:
-    """Let a network answer for a batch of each task, and gather gradients."""
+    """Run the forward and the backward pass of a batch of each task."""
     device = next(network.parameters()).device
     network.train()
     for struct in structs:
@@ -336,22 +346,22 @@ def learn(network: Network, structs: list[TaskStruct], size: tuple[int, int] | N
 
 
 def native_size(network: Network | None) -> tuple[int, int]:
-    """Return the image size that a backbone is made for, if it states a small one."""
+    """Return the image size of a backbone's pretraining, at most `SIDE` unless it is fixed."""
     settings = getattr(network.backbone, "pretrained_cfg", None) if network is not None else None
     height, width = (settings or {}).get("input_size", (3, SIDE, SIDE))[-2:]
     return (height, width) if (settings or {}).get("fixed_input_size") else (min(height, SIDE), min(width, SIDE))
 
 
-def sentence(section: str, error: Exception) -> str:
-    """Return a mistake in one line that begins with its key."""
+def mistake_line(section: str, error: Exception) -> str:
+    """Return a mistake as one line that starts with its key."""
     text = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, MMLError):
         return f"{section}: {type(error).__name__}: {text}"
     key = ""
-    if (begins := re.match(r"([a-z_]+)((?:\.\w+)*)(: | )", text)) and begins[1] in SECTIONS:
-        if begins[3] != ": ":
+    if (match := re.match(r"([a-z_]+)((?:\.\w+)*)(: | )", text)) and match[1] in SECTIONS:
+        if match[3] != ": ":
             return text
-        section, key, text = begins[1], begins[2], text[begins.end() :]
+        section, key, text = match[1], match[2], text[match.end() :]
     if not key and (match := re.search(r"takes no argument '(\w+)'", text)):
         key = f".{match[1]}"
     return f"{section}{key}: {text}"

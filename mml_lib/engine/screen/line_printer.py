@@ -1,4 +1,4 @@
-"""Lines of a run for a pipe or a log file: one for each finished or failed step."""
+"""Lines about a run for a pipe or a log file: one for each finished or failed step."""
 
 import time
 from typing import TextIO
@@ -10,8 +10,8 @@ class LinePrinter:
     """Prints a line for each step that has ended.
 
     Args:
-        stream: the stream that it prints to.
-        prints_steps: False: failures, warnings and errors only.
+        stream: output stream.
+        prints_steps: False: print only failures, warnings and errors.
     """
 
     def __init__(self, stream: TextIO, prints_steps: bool = True):
@@ -23,15 +23,15 @@ class LinePrinter:
 
         Args:
             step: the step.
-            progress: of the run.
-            ended: when it ended, in seconds since the epoch.
+            progress: progress of the run.
+            ended: time of its end in seconds since the epoch.
             remark: result of the step.
         """
         if self.prints_steps:
             total = str(progress.total)
             count = f"{progress.done:>{len(total)}}/{total}"
-            words = f"{step.name}: {remark}" if remark else step.name
-            self.print(f"{_clock(ended)}  {count}  {words} ({duration(ended - step.started)})")
+            text = f"{step.name}: {remark}" if remark else step.name
+            self.print(f"{_clock(ended)}  {count}  {text} ({duration(ended - step.started)})")
 
     def fail(self, step: ScreenStep, cause: str, ended: float) -> None:
         """Print a step that has failed, with the cause."""
@@ -51,8 +51,8 @@ def _clock(seconds: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in words: `8 s`, `2:05 min`, `3:20 h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    minutes, remainder = divmod(total, 60)
+    return f"{minutes}:{remainder:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"

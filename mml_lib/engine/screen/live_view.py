@@ -13,36 +13,36 @@ from rich.table import Table
 from rich.text import Text
 
 from mml_lib.config.gpu_options import TRAININGS
-from mml_lib.engine.failures import CLOCKS, STEP_ERROR
+from mml_lib.engine.failures import CLOCK_TOLERANCE, STEP_ERROR
 from mml_lib.engine.screen.line_printer import duration
 from mml_lib.engine.screen.step_progress import Progress, ScreenStep
 from mml_lib.engine.screen.terminal_capture import TerminalCapture
 from mml_lib.engine.screen.training_logs import EpochLine, is_written, read_epoch, read_gpu
 
-PER_SECOND = 1
-"""Number of times that the view is drawn per second."""
+REFRESH_RATE = 1
+"""Redraws per second."""
 
-READING = 2.0
+READ_INTERVAL = 2.0
 """Seconds between two readings of a log."""
 
 PADDING = 2
-"""Blanks between two columns."""
+"""Blanks between columns."""
 
-BAR = 24
-"""Characters of the bar."""
+BAR_WIDTH = 24
+"""Width of the progress bar in characters."""
 
-LEAST_NAME = 16
-"""Least characters of the name of a step."""
+MIN_NAME = 16
+"""Least width of names of steps, in characters."""
 
 FOOTER = "Ctrl-C stops; the same command continues"
-FRAME = 7
-"""Lines of the view beside those of rules and of running steps."""
+OTHER_LINES = 7
+"""Number of lines besides those of rules and of running steps."""
 
 
 class TerminalConsole(Console):
-    """A console on a terminal that is no standard stream any more.
+    """Console on a terminal whose standard stream has been redirected.
 
-    The cursor stays visible: nothing has to be restored after `kill -9`.
+    The cursor stays visible, so that `kill -9` leaves the terminal usable.
 
     Args:
         terminal: file number of the terminal.
@@ -52,7 +52,7 @@ class TerminalConsole(Console):
         self.terminal = os.dup(terminal)  # the stream itself becomes a pipe
         super().__init__(file=os.fdopen(self.terminal, "w", encoding="utf-8"), force_terminal=True, highlight=False)
 
-    @property  # type: ignore[misc]  # its setter serves the views of Rich on the whole screen
+    @property  # type: ignore[misc]  # Rich needs its setter for full-screen views only
     def size(self) -> ConsoleDimensions:
         try:
             width, height = os.get_terminal_size(self.terminal)
@@ -65,13 +65,13 @@ class TerminalConsole(Console):
 
 
 class LiveView:
-    """Draws a run again and again; failures, warnings and what steps print stand above.
+    """View of a run that is redrawn in place. Failures, warnings and prints of steps scroll above it.
 
     Args:
-        console: where it is drawn.
+        console: console on the terminal.
         title: study and mode.
-        progress: of the run.
-        time_left: gives the time left in words.
+        progress: progress of the run.
+        time_left: returns the remaining time in words.
     """
 
     def __init__(self, console: Console, title: str, progress: Progress, time_left: Callable[[], str]):
@@ -79,14 +79,14 @@ class LiveView:
         self.title = title
         self.progress = progress
         self.time_left = time_left
-        self.began = time.time()
+        self.started_at = time.time()
         self._capture: TerminalCapture | None = None
         self._logs: dict[int, tuple[float, EpochLine | None, str]] = {}
         self._lock = threading.Lock()
-        self._live = Live(  # which draws at once
+        self._live = Live(  # draws immediately
             console=console,
             get_renderable=self.render,
-            refresh_per_second=PER_SECOND,
+            refresh_per_second=REFRESH_RATE,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -94,12 +94,12 @@ class LiveView:
 
     def start(self, terminal: int) -> None:
         """Start drawing on a terminal."""
-        self._capture = TerminalCapture(terminal, self.pass_on)
+        self._capture = TerminalCapture(terminal, self.print_step_line)
         self._live.start()
         self._capture.start()
 
     def close(self) -> None:
-        """Erase the view, and leave the terminal as it was."""
+        """Erase the view and restore the terminal."""
         with self._lock:
             if self._capture is None:
                 return
@@ -108,14 +108,14 @@ class LiveView:
         self._live.stop()
         failed = self.progress.failed.total()
         words = f", {failed} failed" if failed else ""
-        took = duration(time.time() - self.began)
+        took = duration(time.time() - self.started_at)
         self.console.print(f"{self.progress.done} of {self.progress.total} steps in {took}{words}")
         self.console.file.flush()
 
-    # --- what stands above ------------------------------------------------------------------------------------------
+    # --- lines above the view ---------------------------------------------------------------------------------------
 
     def finish(self, step: ScreenStep, progress: Progress, ended: float, remark: str = "") -> None:
-        """Forget a step that has finished: the view counts it."""
+        """Remove a finished step."""
         self._logs.pop(step.jobid, None)
 
     def fail(self, step: ScreenStep, cause: str, ended: float) -> None:
@@ -127,8 +127,8 @@ class LiveView:
         """Print a text above the view."""
         self.console.print(Text.from_ansi(text))
 
-    def pass_on(self, line: str) -> None:
-        """Print a line of a step, unless it says why the step fails: this comes with its name and its log."""
+    def print_step_line(self, line: str) -> None:
+        """Print a line of a step, except its error: `fail` prints this with the name and the log of the step."""
         if not STEP_ERROR.match(line):
             self.print(line)
 
@@ -138,24 +138,24 @@ class LiveView:
         """Return the view."""
         rules = self._rules()
         lines = rules.plain.count("\n") + 1
-        most = max(1, self.console.height - FRAME - lines)
+        shown = max(1, self.console.height - OTHER_LINES - lines)
         steps = self.progress.steps()
-        parts: list[Any] = [Text(""), self._overall(), rules, Text(""), self._running(steps[:most])]
-        if len(steps) > most:
-            parts.append(Text(f"… and {len(steps) - most} more run", style="dim"))
+        parts: list[Any] = [Text(""), self._progress_line(), rules, Text(""), self._running(steps[:shown])]
+        if len(steps) > shown:
+            parts.append(Text(f"… and {len(steps) - shown} more run", style="dim"))
         return Group(*parts, Text(FOOTER, style="dim"), Text(""))
 
-    def _overall(self) -> Table:
-        """Return the line of the whole run: title, bar, counts, times."""
+    def _progress_line(self) -> Table:
+        """Return the line about the run: title, progress bar, counts, times."""
         done, total = self.progress.done, max(1, self.progress.total)
         failed = self.progress.failed.total()
         table = Table.grid(padding=(0, PADDING))
         for _ in range(5):
             table.add_column(no_wrap=True)
-        words = ", ".join(filter(None, (duration(time.time() - self.began), self.time_left())))
+        words = ", ".join(filter(None, (duration(time.time() - self.started_at), self.time_left())))
         table.add_row(
             Text(self.title, style="bold"),
-            ProgressBar(total=total, completed=done, width=BAR if self.console.width > 3 * BAR else 1),
+            ProgressBar(total=total, completed=done, width=BAR_WIDTH if self.console.width > 3 * BAR_WIDTH else 1),
             f"{done}/{self.progress.total}",
             Text(f"{failed} failed", style="bold red") if failed else "",
             words,
@@ -163,7 +163,7 @@ class LiveView:
         return table
 
     def _rules(self) -> Text:
-        """Return each rule with its counts, finished ones dimmed; no count is parted from its rule."""
+        """Return the rules with their counts, finished ones dimmed. No line breaks between a rule and its count."""
         running = {step.rule for step in self.progress.steps()}
         text, column = Text(), 0
         for rule, planned in self.progress.planned.items():
@@ -180,35 +180,35 @@ class LiveView:
         return text
 
     def _running(self, steps: list[ScreenStep]) -> Table:
-        """Return a table of running steps; names give way where the terminal is narrow."""
+        """Return the table of running steps. Names are shortened in narrow terminals."""
         rows = []
         for step in steps:
-            epoch, held = self._read(step)
-            words = f"epoch {epoch.epoch}/{epoch.epochs}  {epoch.words}" if epoch else ""
-            rows.append((step.name, duration(time.time() - step.started), held, words))
-        widths = [max((len(row[place]) for row in rows), default=0) for place in (1, 2, 3)]
-        room = max(LEAST_NAME, self.console.width - sum(widths) - 4 * PADDING)
+            epoch, device = self._read(step)
+            metrics = f"epoch {epoch.epoch}/{epoch.epochs}  {epoch.words}" if epoch else ""
+            rows.append((step.name, duration(time.time() - step.started), device, metrics))
+        widths = [max((len(row[column]) for row in rows), default=0) for column in (1, 2, 3)]
+        name_width = max(MIN_NAME, self.console.width - sum(widths) - 4 * PADDING)
         table = Table.grid(padding=(0, PADDING))
         for _ in range(4):
             table.add_column(no_wrap=True)
-        for name, elapsed, held, words in rows:
-            short = name if len(name) <= room else f"{name[: room - 1]}…"
-            table.add_row(Text(short), Text(elapsed), Text(held, style="dim"), Text(words, style="cyan"))
+        for name, elapsed, device, metrics in rows:
+            short = name if len(name) <= name_width else f"{name[: name_width - 1]}…"
+            table.add_row(Text(short), Text(elapsed), Text(device, style="dim"), Text(metrics, style="cyan"))
         return table
 
     def _read(self, step: ScreenStep) -> tuple[EpochLine | None, str]:
-        """Return the latest epoch of a step, and what it computes on; its log is read now and then."""
+        """Return the latest epoch and the device of a step. Its log is read every few seconds."""
         now = time.time()
-        at, epoch, held = self._logs.get(step.jobid, (0.0, None, ""))
-        if now - at >= (READING if step.is_local else 5 * READING):
-            epoch, held = _state(step)
-            self._logs[step.jobid] = now, epoch, held
-        return epoch, held
+        at, epoch, device = self._logs.get(step.jobid, (0.0, None, ""))
+        if now - at >= (READ_INTERVAL if step.is_local else 5 * READ_INTERVAL):
+            epoch, device = _state(step)
+            self._logs[step.jobid] = now, epoch, device
+        return epoch, device
 
 
 def _state(step: ScreenStep) -> tuple[EpochLine | None, str]:
-    """Return the latest epoch of a running step, and the GPU, threads or queue that it is on."""
-    log, since = (step.log[0] if step.log else ""), step.started - (0 if step.is_local else CLOCKS)
+    """Return the latest epoch of a running step, and its GPU, its number of threads or `queued`."""
+    log, since = (step.log[0] if step.log else ""), step.started - (0 if step.is_local else CLOCK_TOLERANCE)
     if not step.is_local and not is_written(log, since):
         return None, "queued"
     epoch = read_epoch(log, since) if step.rule in TRAININGS else None

@@ -1,6 +1,6 @@
-"""Table of runs that a study ends with, from the files of its results.
+"""Table of runs at the end of a study, from the files of its results.
 
-It is also printed while planning, for a finished study: without pandas.
+It is also printed while planning a finished study, and therefore uses no pandas.
 """
 
 import csv
@@ -12,10 +12,10 @@ from pathlib import Path
 from mml_lib.evaluation.run_labels import MARK
 
 MOST_ROWS = 8
-"""Rows of the table; further runs are in the file."""
+"""Most rows of the table. The file has all runs."""
 
 MOST_LABEL = 48
-"""Characters of a label."""
+"""Most characters of a label."""
 
 ABOUT = {
     "procedure": "of a run: the expected metric of one such network on new samples",
@@ -24,7 +24,7 @@ ABOUT = {
 """Subjects of intervals, by the column `about` of the files."""
 
 PROCEDURE, ENSEMBLE = "procedure", "ensemble"
-"""Kinds of rows of the files that the table has."""
+"""Kinds of rows that the table shows."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class OutcomeRow:
 
     Args:
         task: the task.
-        split: the split, with the task that it is of where that is another one.
+        split: the split, with its task if the networks were trained on another one.
         metric: the main metric.
-        name: id of the run, or of the procedure where it has several.
-        label: what differs from the other runs.
+        name: id of the run, or of the procedure if it has several runs.
+        label: settings that differ from the other runs.
         runs: number of runs.
         folds: number of networks.
         mean: mean of the metric over the networks; empty where it is undefined.
-        interval: its 95 % interval, or the reason why there is none.
+        interval: its 95 % interval, or the reason for its absence.
         about: key of the interval's subject.
         is_best: True for the best procedure, and for those that cannot be told apart from it.
     """
@@ -68,7 +68,7 @@ def summary_rows(path: Path, main_metrics: Mapping[str, str]) -> list[OutcomeRow
 
     Args:
         path: the file.
-        main_metrics: main metric by task; the first metric of the file counts where a task has none.
+        main_metrics: main metric by task. The default is the first metric of the file.
     """
     with open(path, encoding="utf-8", newline="") as file:
         entries = [entry for entry in csv.DictReader(file) if entry["kind"] == PROCEDURE]
@@ -131,7 +131,7 @@ def _interval(low: str, high: str, reason: str) -> str:
 
 
 def outcome_lines(rows: Sequence[OutcomeRow]) -> list[str]:
-    """Return the rows as a table for a terminal, with as many runs of each task as there is room for."""
+    """Return the rows as a table for a terminal, with at most `MOST_ROWS` rows."""
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row.group)]
     kept = groups[:MOST_ROWS]
     most = max(1, MOST_ROWS // max(1, len(kept)))

@@ -1,4 +1,4 @@
-"""Style of the output of a Snakemake call: Snakemake's own, plain lines, or a live view."""
+"""Output style of a Snakemake call: Snakemake's own output, plain lines, or a live view."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -12,13 +12,13 @@ class Style(Enum):
     """Style of the output."""
 
     FULL = "full"
-    """Snakemake's own, for debugging, in jobs, and in outer pipelines."""
+    """Snakemake's own output, for debugging, in cluster jobs, and in outer pipelines."""
     QUIET = "quiet"
     """Warnings, errors and the outcome."""
     LINES = "lines"
     """One line for each finished step."""
     LIVE = "live"
-    """A view of all that runs, which is drawn again and again."""
+    """A view of running steps that is redrawn in place."""
 
 
 def output_style(settings: "OutputSettings", stream: TextIO, environment: Mapping[str, str]) -> Style:
@@ -40,6 +40,6 @@ def output_style(settings: "OutputSettings", stream: TextIO, environment: Mappin
 
 
 def wants_plain(environment: Mapping[str, str]) -> bool:
-    """Return True if the environment asks for output without colours and movement."""
+    """Return True if the environment requests output without colours and cursor movement."""
     set_variables = any(environment.get(name) for name in ("NO_COLOR", "CI"))
     return set_variables or environment.get("TERM", "dumb") in ("", "dumb", "unknown")

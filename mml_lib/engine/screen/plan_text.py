@@ -1,4 +1,4 @@
-"""Plan of a dry run as text: the rules with their number of steps, and why finished steps run again."""
+"""Plan of a dry run as text: number of steps by rule, and reasons for repeated steps."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,10 @@ CHANGES = {
     "params have changed since last execution": "changed settings",
     "software environment definition has changed since last execution": "another environment",
 }
-"""Reasons why Snakemake repeats a step, in words."""
+"""Snakemake's reasons for repeating a step, with their text in the plan."""
 
 MOST_WORDS = 72
-"""Characters of the description of a step."""
+"""Most characters of the description of a step."""
 
 
 def plan_text(study: "Study", dag: "DAG") -> str:
@@ -34,11 +34,11 @@ def plan_text(study: "Study", dag: "DAG") -> str:
         by_rule.setdefault(job.rule.name, []).append(job)
     if not by_rule:
         return ""
-    repeated = {rule: _repeated(dag, of_rule) for rule, of_rule in by_rule.items()}
+    repeated = {rule: _repeated(dag, jobs_of_rule) for rule, jobs_of_rule in by_rule.items()}
     rows = [["rule", "steps", "the first of them"]]
     order = [rule.name for rule in dag.workflow.rules]  # rule files are in the order of the phases
-    for rule, of_rule in sorted(by_rule.items(), key=lambda entry: order.index(entry[0])):
-        rows.append([rule, str(len(of_rule)), _words(min(of_rule, key=lambda job: str(job.wildcards)))])
+    for rule, jobs_of_rule in sorted(by_rule.items(), key=lambda entry: order.index(entry[0])):
+        rows.append([rule, str(len(jobs_of_rule)), _description(min(jobs_of_rule, key=lambda job: str(job.wildcards)))])
     lines = ["", *aligned(rows)]
     for rule, (number, reasons) in repeated.items():
         if number:
@@ -47,7 +47,7 @@ def plan_text(study: "Study", dag: "DAG") -> str:
 
 
 def _repeated(dag: "DAG", jobs: list[Any]) -> tuple[int, list[str]]:
-    """Return how many steps of a rule have been done before, and why they are repeated, the commonest reason first."""
+    """Return the number of repeated steps of a rule, and the reasons, the most frequent one first."""
     reasons: Counter[str] = Counter()
     number = 0
     for job in jobs:
@@ -58,6 +58,6 @@ def _repeated(dag: "DAG", jobs: list[Any]) -> tuple[int, list[str]]:
     return number, [reason for reason, _ in reasons.most_common()]
 
 
-def _words(job: Any) -> str:
+def _description(job: Any) -> str:
     text = " ".join((job.message or f"{job.rule.name} {job.wildcards}").split())
     return text if len(text) <= MOST_WORDS else f"{text[: MOST_WORDS - 1]}…"

@@ -1,7 +1,7 @@
-"""Screen of a Snakemake call: a handler of its log events, which prints what a user of a study needs.
+"""Screen of a Snakemake call: a handler of its log events that replaces Snakemake's output on the terminal.
 
-The log in `.snakemake/log/` stays Snakemake's own. So does the terminal with `--verbose`, `--printshellcmds`,
-`--debug-dag`, `--show-failed-logs` or a logger plugin, in jobs on nodes, and in outer pipelines.
+Snakemake's own output remains in the log in `.snakemake/log/`, in cluster jobs, in outer pipelines, and with
+`--verbose`, `--printshellcmds`, `--debug-dag`, `--show-failed-logs` or a logger plugin.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mml_lib.config.gpu_options import TRAININGS
-from mml_lib.engine.failures import CLOCKS, ENDING, MISSING, Failures
+from mml_lib.engine.failures import CLOCK_TOLERANCE, ENDING, MISSING, Failures
 from mml_lib.engine.outer_pipeline import module_name
 from mml_lib.engine.screen.line_printer import LinePrinter
 from mml_lib.engine.screen.outcome import finished_modes, outcome
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
 DEFAULT_HANDLER = "DefaultStreamHandler"
 """Name of Snakemake's own handler for the terminal."""
 
-SKIPPED = ("Assuming unrestricted shared filesystem usage", "Complete log(s): ", "Elapsed time: ")
+SKIPPED_MESSAGES = ("Assuming unrestricted shared filesystem usage", "Complete log(s): ", "Elapsed time: ")
 """Beginnings of Snakemake's messages right before and after a run."""
 
-PASSED_ON = ("Will exit after finishing", TERMINATED)
-"""Beginnings of Snakemake's messages that are printed; they mean that the user has interrupted the run."""
+INTERRUPTIONS = ("Will exit after finishing", TERMINATED)
+"""Beginnings of Snakemake's messages after the user has interrupted the run."""
 
-AGAIN = re.compile(r"Trying to restart job (\d+)\.")
+RESTART = re.compile(r"Trying to restart job (\d+)\.")
 """Snakemake's message about a step that has failed and has attempts left."""
 
-REPEATED = (
+REPEATED_ERRORS = (
     "Exiting because a job execution failed",
     "WorkflowError:\nAt least one job did not complete successfully",
 )
-"""Beginnings of Snakemake's errors that repeat what the summary of failures says."""
+"""Beginnings of Snakemake's errors that repeat the summary of failures."""
 
 
 class Printer(Protocol):
-    """Where the screen prints."""
+    """Interface of the line printer and the live view."""
 
     def finish(self, step: ScreenStep, progress: Progress, ended: float, remark: str = "") -> None:
         """Print a step that has finished."""
@@ -71,10 +71,10 @@ class RunScreen(logging.Handler):
     """Prints the steps of a run.
 
     Args:
-        printer: where it prints.
-        progress: of the run.
-        failures: of the run; its handler comes before this one.
-        formatter: of Snakemake's own handler, for all other records.
+        printer: output.
+        progress: progress of the run.
+        failures: failures of the run; added to the logger before this handler.
+        formatter: formatter of Snakemake's handler, for all other records.
     """
 
     def __init__(self, printer: Printer, progress: Progress, failures: Failures, formatter: logging.Formatter | None):
@@ -88,7 +88,7 @@ class RunScreen(logging.Handler):
     def emit(self, record: Any) -> None:
         try:
             self._emit(record)
-        except Exception:  # the output must not end a run
+        except Exception:  # an error of the display must not end the run
             self.handleError(record)
 
     def _emit(self, record: Any) -> None:
@@ -109,21 +109,21 @@ class RunScreen(logging.Handler):
                 self._fail(job["jobid"], record.created)
         elif record.levelno >= logging.WARNING:
             self._warn(record)
-        elif match := AGAIN.match(record.getMessage()):
+        elif match := RESTART.match(record.getMessage()):
             self.printer.print(f"trying again: {self.progress.names.get(int(match[1]), match[0])}")
-        elif record.getMessage().startswith(PASSED_ON):
+        elif record.getMessage().startswith(INTERRUPTIONS):
             self.is_interrupted = True
             self.is_terminated = self.is_terminated or record.getMessage().startswith(TERMINATED)
             self.printer.print(record.getMessage())
-        elif not self.is_running and not event and not record.getMessage().startswith(SKIPPED):
-            self.printer.print(self.format(record))  # of reports, summaries and other errands than a run
+        elif not self.is_running and not event and not record.getMessage().startswith(SKIPPED_MESSAGES):
+            self.printer.print(self.format(record))  # reports, summaries and other output without a run
 
     def _warn(self, record: Any) -> None:
-        """Print a warning or an error; the cause of a failure comes with its step."""
+        """Print a warning or an error. The cause of a failed step is printed with the step."""
         text = record.getMessage()
         if match := MISSING.search(text):
             self._fail(int(match[1]), record.created)
-        elif not ENDING.search(text) and not text.startswith(REPEATED):
+        elif not ENDING.search(text) and not text.startswith(REPEATED_ERRORS):
             self.printer.print(self.format(record))
 
     def _fail(self, jobid: int, ended: float) -> None:
@@ -135,7 +135,7 @@ class RunScreen(logging.Handler):
 
 def _result(step: ScreenStep) -> str:
     """Return loss and main metric of the last epoch of a training; empty for other steps."""
-    epoch = read_epoch(step.log[0], step.started - CLOCKS) if step.log and step.rule in TRAININGS else None
+    epoch = read_epoch(step.log[0], step.started - CLOCK_TOLERANCE) if step.log and step.rule in TRAININGS else None
     return epoch.words if epoch else ""
 
 
@@ -166,60 +166,60 @@ class Screen:
             self._open(failures)
 
     def _open(self, failures: Failures) -> None:
-        """Replace Snakemake's handler for the terminal, unless somebody wants its full output."""
+        """Replace Snakemake's handler for the terminal, unless its full output is requested."""
         from snakemake.common import NOTHING_TO_BE_DONE_MSG
         from snakemake.logging import logger
 
-        own = next((handler for handler in logger.handlers if handler.name == DEFAULT_HANDLER), None)
-        logger.addHandler(_Watch(NOTHING_TO_BE_DONE_MSG, self._nothing_to_do))
+        default = next((handler for handler in logger.handlers if handler.name == DEFAULT_HANDLER), None)
+        logger.addHandler(_MessageHandler(NOTHING_TO_BE_DONE_MSG, self._nothing_to_do))
         settings = self.workflow.output_settings
-        stream = self.stream = getattr(own, "stream", None) or sys.stderr
+        stream = self.stream = getattr(default, "stream", None) or sys.stderr
         style = self.style = output_style(settings, stream, os.environ)
-        if own is not None and style is not Style.FULL:
-            logger.removeHandler(own)
+        if default is not None and style is not Style.FULL:
+            logger.removeHandler(default)
             printer = LinePrinter(stream, prints_steps=style is Style.LINES and not settings.dryrun)
             targets = {"all", *self.study.schedulers.modes}
-            self.handler = RunScreen(printer, Progress(targets), failures, own.formatter)
+            self.handler = RunScreen(printer, Progress(targets), failures, default.formatter)
             logger.addHandler(self.handler)
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, partial(self._interrupt, signal.getsignal(signal.SIGINT)))
         if settings.dryrun:
             atexit.register(self._print_plan)
 
-    def _interrupt(self, handle: Any, number: int, frame: Any) -> None:
-        """Note that the user has interrupted the run: a step may end by Ctrl-C before Snakemake says so.
+    def _interrupt(self, previous: Any, number: int, frame: Any) -> None:
+        """Record that the user has interrupted the run: steps may end by Ctrl-C before Snakemake logs it.
 
         Args:
-            handle: the handler of the signal so far.
-            number, frame: its arguments.
+            previous: the handler of the signal so far.
+            number, frame: arguments of the handler.
         """
         if self.handler is not None:
             self.handler.is_interrupted = self.handler.is_terminated = True
         if self.state is not None:
             self.state.is_terminated = True
-        if callable(handle):
-            handle(number, frame)
+        if callable(previous):
+            previous(number, frame)
 
-    def begin(self) -> None:
-        """Start the live view and the file of the run's state, once a run has passed all checks."""
+    def start(self) -> None:
+        """Start the live view and the file with the state of the run, after all checks have passed."""
         if self.state is None or self.workflow.touch:
             return
         try:
             time_left = TimeLeft(self.study, self.workflow.dag, self.state.progress)
-            self.state.begin(self.workflow.dag, time_left.words)
-        except Exception as error:  # a picture of a run must not end it
+            self.state.start(self.workflow.dag, time_left.words)
+        except Exception as error:  # an error of the display must not end the run
             print(f"the run cannot be watched: {type(error).__name__}: {error}", file=sys.stderr)
             return
         if self.style is not Style.LIVE or self.handler is None:
             return
         try:
-            self._draw(time_left)
-        except Exception as error:  # the output must not end a run
+            self._start_live_view(time_left)
+        except Exception as error:  # an error of the display must not end the run
             self.handler.printer = LinePrinter(self.stream)
             self.handler.printer.print(f"the run cannot be drawn, and is printed: {type(error).__name__}: {error}")
 
-    def _draw(self, time_left: TimeLeft) -> None:
-        """Draw the run in the terminal."""
+    def _start_live_view(self, time_left: TimeLeft) -> None:
+        """Replace the line printer by the live view."""
         from mml_lib.engine.screen.live_view import LiveView, TerminalConsole
 
         assert self.handler is not None
@@ -247,7 +247,7 @@ class Screen:
         """Return results, places of files, and what to do next."""
         try:
             return outcome(self.study, finished_modes(self.study, self.workflow.dag), self.rules)
-        except Exception as error:  # a table that somebody has changed is no reason to fail after all steps
+        except Exception as error:  # a table that the user has changed must not fail a finished run
             return f"the results cannot be printed: {type(error).__name__}: {error}"
 
     def _print_plan(self) -> None:
@@ -258,7 +258,7 @@ class Screen:
         """End the output of a run.
 
         Args:
-            succeeded: True if all steps have.
+            succeeded: True if all steps have succeeded.
         """
         if self.handler is not None:
             self.handler.printer.close()
@@ -268,14 +268,14 @@ class Screen:
         if succeeded:
             self.print_outcome()
         elif not self.is_silent:
-            why = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
+            reason = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
             command = shlex.join(["snakemake", *sys.argv[1:]])
             logs = ", ".join(map(os.path.relpath, self.workflow.logger_manager.get_logfile()))
-            print(f"{why}; finished steps are kept, and this command goes on: {command}", file=sys.stderr)
+            print(f"{reason}; finished steps are kept, and this command goes on: {command}", file=sys.stderr)
             print(f"all messages of Snakemake: {logs}", file=sys.stderr, flush=True)
 
 
-class _Watch(logging.Handler):
+class _MessageHandler(logging.Handler):
     """Calls a function when Snakemake logs a message."""
 
     def __init__(self, message: str, call: Any):

@@ -1,6 +1,6 @@
 """State of a run in a file of its project, for `python -m mml_lib.watch`, which may run on another machine.
 
-The file is written whole or not at all, by a thread of its own: neither a slow nor a full disk holds up a run.
+A separate thread writes the file atomically: neither a slow nor a full disk delays a run.
 """
 
 import atexit
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 FORMAT = 1
-"""Version of the file."""
+"""Version of the file's format."""
 
 INTERVAL = 1.0
 """Least seconds between two writings."""
 
 HEARTBEAT = 15.0
-"""Most seconds between two writings: an older file is of a killed run."""
+"""Most seconds between two writings. An older file belongs to a killed run."""
 
 MOST_FAILURES = 50
-"""Failures that are kept."""
+"""Most failures in the file."""
 
 TERMINATED = "Terminating processes"
-"""Beginning of Snakemake's message when it ends steps that run."""
+"""Beginning of Snakemake's message when it terminates running steps."""
 
 
 class RunState(logging.Handler):
-    """Follows a run by the events of Snakemake's log, and keeps its state in a file.
+    """Handler of Snakemake's log events that writes the state of a run to a file.
 
     Args:
         study: the study.
-        failures: of the run; its handler comes before this one.
+        failures: failures of the run; added to the logger before this handler.
     """
 
     def __init__(self, study: "Study", failures: Failures):
@@ -59,22 +59,22 @@ class RunState(logging.Handler):
         self._failed: dict[int, dict[str, Any]] = {}
         self._time_left: Callable[[], str] = lambda: ""
         self._changed, self._ended = threading.Event(), threading.Event()
-        self._began = 0.0
-        self._thread = threading.Thread(target=self._write_again_and_again, daemon=True)
+        self._started = 0.0
+        self._thread = threading.Thread(target=self._write_repeatedly, daemon=True)
 
     # --- events -----------------------------------------------------------------------------------------------------
 
     def emit(self, record: Any) -> None:
         try:
             self._emit(record)
-        except Exception:  # a picture of a run must not end it
+        except Exception:  # an error of the display must not end the run
             self.handleError(record)
 
     def _emit(self, record: Any) -> None:
         event = str(getattr(record, "event", None) or "")
         names = self.study.rule_names
         if event == "run_info":
-            stats = {own: number for rule, number in record.stats.items() if (own := names.own(rule)) is not None}
+            stats = {name: number for rule, number in record.stats.items() if (name := names.own(rule)) is not None}
             self.progress.plan(stats)
         elif event == "job_info" and names.own(record.rule_name) is not None:
             self.progress.start(ScreenStep.of_record(record, names.own(record.rule_name)))
@@ -104,24 +104,24 @@ class RunState(logging.Handler):
 
     # --- the file ---------------------------------------------------------------------------------------------------
 
-    def begin(self, dag: "DAG", time_left: Callable[[], str]) -> None:
-        """Write the state from now on.
+    def start(self, dag: "DAG", time_left: Callable[[], str]) -> None:
+        """Start writing the state.
 
         Args:
             dag: Snakemake's plan.
-            time_left: gives the time left in words.
+            time_left: returns the remaining time in words.
         """
         jobs = self.study.rule_names.jobs(dag.jobs, "finish_exp")
         names = self.study.rule_names
-        order = [own for rule in dag.workflow.rules if (own := names.own(rule.name)) is not None]
+        order = [name for rule in dag.workflow.rules if (name := names.own(rule.name)) is not None]
         self._plan = {
             "modes": list(dict.fromkeys(job.wildcards.mode for job in jobs)),
             "main_metrics": {task.name: self.study.main_metric(task.task_type) for task in self.study.tasks.values()},
             "order": order,
-            "follows": sorted(direct(_rule_edges(dag, names), order)),
+            "follows": sorted(direct_edges(_rule_edges(dag, names), order)),
         }
         self._time_left = time_left
-        self._began = time.time()
+        self._started = time.time()
         atexit.register(self.end, "interrupted")
         self._thread.start()
 
@@ -137,7 +137,7 @@ class RunState(logging.Handler):
             self._thread.join(HEARTBEAT)
             self._write(status)
 
-    def _write_again_and_again(self) -> None:
+    def _write_repeatedly(self) -> None:
         while not self._ended.is_set():
             self._changed.clear()
             self._write("running")
@@ -145,14 +145,14 @@ class RunState(logging.Handler):
             self._changed.wait(HEARTBEAT - INTERVAL)
 
     def _write(self, status: str) -> None:
-        with contextlib.suppress(Exception):  # a picture of a run must not end it
+        with contextlib.suppress(Exception):  # an error of the display must not end the run
             write_text(self.study.fm.run_state_path, json.dumps(self.content(status)))
 
     def content(self, status: str) -> dict[str, Any]:
         """Return the state of the run.
 
         Args:
-            status: `running`, or how the run has ended.
+            status: `running`, `finished`, `failed` or `interrupted`.
         """
         progress, running = self.progress, status == "running"
         rules = [rule for rule in self._plan["order"] if rule in progress.planned]
@@ -160,7 +160,7 @@ class RunState(logging.Handler):
             "format": FORMAT,
             "status": status,
             "host": socket.gethostname(),
-            "began": self._began,
+            "began": self._started,
             "written": time.time(),
             "heartbeat": HEARTBEAT,
             "left": self._time_left() if running else "",
@@ -175,12 +175,14 @@ class RunState(logging.Handler):
                 }
                 for rule in rules
             ],
-            "follows": [[one, other] for one, other in self._plan["follows"] if one in rules and other in rules],
-            "running": [self._described(step) for step in progress.steps()] if running else [],
+            "follows": [
+                [rule, follower] for rule, follower in self._plan["follows"] if rule in rules and follower in rules
+            ],
+            "running": [self._step_entry(step) for step in progress.steps()] if running else [],
             "failures": list(self._failed.values())[-MOST_FAILURES:],
         }
 
-    def _described(self, step: ScreenStep) -> Mapping[str, Any]:
+    def _step_entry(self, step: ScreenStep) -> Mapping[str, Any]:
         return {
             "rule": step.rule,
             "name": step.name,
@@ -192,46 +194,50 @@ class RunState(logging.Handler):
         }
 
     def _logs(self, step: ScreenStep) -> list[str]:
-        """Return the logs of a step, relative to the project; those of shared data stay as they are."""
+        """Return the paths of a step's logs, relative to the project unless they belong to shared data."""
         root = self.study.fm.proj_path
         return [os.path.relpath(path, root) if Path(path).is_relative_to(root) else str(path) for path in step.log]
 
 
 def _rule_edges(dag: "DAG", names: "RuleNames") -> set[tuple[str, str]]:
-    """Return pairs of rules of a plan, of which the second needs outputs of the first."""
+    """Return pairs of rules of a plan whose second rule needs outputs of the first."""
     edges = set()
     for job in dag.needrun_jobs():
-        for before in dag.dependencies[job]:
-            one, other = names.of_job(before), names.of_job(job)
-            if one is not None and other is not None and one != other:
-                edges.add((one, other))
+        for dependency in dag.dependencies[job]:
+            rule, follower = names.of_job(dependency), names.of_job(job)
+            if rule is not None and follower is not None and rule != follower:
+                edges.add((rule, follower))
     return edges
 
 
-def direct(edges: set[tuple[str, str]], order: Sequence[str]) -> set[tuple[str, str]]:
-    """Return the edges of a graph without those that close a circle, and without those that a longer path replaces.
+def direct_edges(edges: set[tuple[str, str]], order: Sequence[str]) -> set[tuple[str, str]]:
+    """Return the edges of a graph without cycles and without transitive edges.
 
     Args:
-        edges: pairs of rules: trials follow the proposals that follow trials.
-        order: all rules; of a circle, the edges against this order go.
+        edges: pairs of rules, possibly cyclic: proposals follow trials, and trials follow proposals.
+        order: all rules. Edges of a cycle that run against this order are removed.
     """
-    place = {rule: number for number, rule in enumerate(order)}
-    forward = {(one, other) for one, other in edges if place[one] < place[other] or one not in reached(edges, other)}
-    after = {one: {other for start, other in forward if start == one} for one, _ in forward}
+    position = {rule: number for number, rule in enumerate(order)}
+    forward = {
+        (rule, follower)
+        for rule, follower in edges
+        if position[rule] < position[follower] or rule not in reachable(edges, follower)
+    }
+    followers = {rule: {follower for start, follower in forward if start == rule} for rule, _ in forward}
     return {
-        (one, other)
-        for one, other in forward
-        if not any(other in reached(forward, between) for between in after[one] - {other})
+        (rule, follower)
+        for rule, follower in forward
+        if not any(follower in reachable(forward, between) for between in followers[rule] - {follower})
     }
 
 
-def reached(edges: set[tuple[str, str]], start: str) -> set[str]:
-    """Return all that a path leads to from a start."""
+def reachable(edges: set[tuple[str, str]], start: str) -> set[str]:
+    """Return all rules that are reachable from a start."""
     names: set[str] = set()
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        following = {other for one, other in edges if one == name} - names
+        following = {follower for rule, follower in edges if rule == name} - names
         names |= following
         waiting += following
     return names

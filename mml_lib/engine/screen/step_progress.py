@@ -1,4 +1,4 @@
-"""Progress of a run: its steps that run, have ended and failed, by the events of Snakemake's log."""
+"""Progress of a run: running, finished and failed steps, from the events of Snakemake's log."""
 
 import threading
 from collections import Counter
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ScreenStep:
-    """A step that was started.
+    """A started step.
 
     Args:
         jobid: number of its job.
         rule: name of its rule.
-        name: the step in words.
+        name: message of the step.
         started: when it was started, or submitted to a cluster, in seconds since the epoch.
-        log: its logs.
+        log: paths of its logs.
         threads: number of threads.
         gpus: number of GPUs.
-        is_local: True if it runs beside Snakemake.
+        is_local: True if it runs on the machine of Snakemake.
     """
 
     jobid: int
@@ -37,7 +37,7 @@ class ScreenStep:
 
         Args:
             record: the record.
-            rule: name of its rule; None: that of the record.
+            rule: name of its rule; None: the name in the record.
         """
         wildcards = " ".join(f"{key}={value}" for key, value in (record.wildcards or {}).items())
         return cls(
@@ -47,12 +47,12 @@ class ScreenStep:
             started=record.created,
             log=tuple(record.log or ()),
             threads=record.threads or 1,
-            gpus=_whole(record.resources, "gpu"),
+            gpus=_number(record.resources, "gpu"),
             is_local=bool(record.local),
         )
 
 
-def _whole(resources: Any, name: str) -> int:
+def _number(resources: Any, name: str) -> int:
     value = resources.get(name, 0) if resources is not None else 0
     return value if isinstance(value, int) else 0
 
@@ -62,7 +62,7 @@ class Progress:
     """Progress of a run. Several threads read and change it.
 
     Args:
-        targets: rules that only ask for others, which do not count as steps.
+        targets: rules without outputs, which do not count as steps.
     """
 
     targets: Collection[str]
@@ -91,14 +91,14 @@ class Progress:
             self.planned = Counter(counts)
 
     def start(self, step: ScreenStep) -> None:
-        """Add a step that runs."""
+        """Add a running step."""
         with self._lock:
             if step.rule not in self.targets:
                 self.running[step.jobid] = step
                 self.names[step.jobid] = step.name
 
     def finish(self, jobid: int) -> ScreenStep | None:
-        """Return a step that has finished; None for a target."""
+        """Count a step as finished and return it; None for a target."""
         with self._lock:
             step = self.running.pop(jobid, None)
             if step is not None:
@@ -107,12 +107,12 @@ class Progress:
         return step
 
     def stop(self, jobid: int) -> None:
-        """Forget a running step that the user has ended."""
+        """Remove a running step that the user has ended."""
         with self._lock:
             self.running.pop(jobid, None)
 
     def fail(self, jobid: int) -> ScreenStep | None:
-        """Return a step that has failed, perhaps to be started again; None for a target."""
+        """Count a step as failed and return it; None for a target. Snakemake may start it again."""
         with self._lock:
             step = self.running.pop(jobid, None)
             if step is not None:
@@ -120,11 +120,11 @@ class Progress:
         return step
 
     def steps(self) -> list[ScreenStep]:
-        """Return the running steps, the first started first."""
+        """Return the running steps in the order of their start."""
         with self._lock:
             return sorted(self.running.values(), key=lambda step: (step.started, step.jobid))
 
     def ended(self) -> set[int]:
-        """Return the numbers of the jobs that have finished."""
+        """Return the ids of finished jobs."""
         with self._lock:
             return set(self.done_jobs)

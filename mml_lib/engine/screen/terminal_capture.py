@@ -1,4 +1,4 @@
-"""Capture of a terminal: what this process and its steps print while a view is drawn there, line by line."""
+"""Capture of the lines that this process and its steps print to a terminal while a view is drawn there."""
 
 import contextlib
 import os
@@ -10,21 +10,20 @@ from collections.abc import Callable
 STREAMS = (1, 2)
 """File numbers of the standard output and the standard error."""
 
-ENDS = re.compile(rb"[\r\n]+")
-"""Ends of lines; a progress bar writes its lines over each other."""
+LINE_ENDS = re.compile(rb"[\r\n]+")
+"""Ends of lines. A progress bar overwrites its line after a carriage return."""
 
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds to wait for the last lines of steps when the capture ends."""
 
 
 class TerminalCapture:
-    """Redirects those standard streams of this process that are terminals, for all that it starts too, into a pipe.
+    """Redirects the standard streams of this process and its children from a terminal to a pipe.
 
-    Steps write to the terminal themselves, in the middle of a view. A thread reads their lines instead. It never stops
-    reading, so that no step waits.
+    Steps would otherwise write into the view. A thread reads their lines all the time, so that no step blocks.
 
     Args:
-        terminal: file number of the terminal; the view keeps writing there.
+        terminal: file number of the terminal, on which the view is drawn.
         write: called with each line.
     """
 
@@ -46,7 +45,7 @@ class TerminalCapture:
         self._thread.start()
 
     def stop(self) -> None:
-        """Give the streams back, after the last lines."""
+        """Read the last lines and restore the streams."""
         if not self._saved:
             return
         _flush()
@@ -54,19 +53,19 @@ class TerminalCapture:
             os.dup2(saved, stream)
             os.close(saved)
         self._saved = {}
-        self._thread.join(PATIENCE)  # a step that has not ended holds the pipe open
+        self._thread.join(TIMEOUT)  # a running step keeps the pipe open
 
     def _read(self) -> None:
-        rest = b""
+        remainder = b""
         while chunk := os.read(self._source, 65536):
-            *lines, rest = ENDS.split(rest + chunk)
+            *lines, remainder = LINE_ENDS.split(remainder + chunk)
             self._print(lines)
-        self._print([rest])
+        self._print([remainder])
 
     def _print(self, lines: list[bytes]) -> None:
         for line in lines:
             if line.strip():
-                with contextlib.suppress(Exception):  # the thread has to go on reading
+                with contextlib.suppress(Exception):  # the thread must continue to read
                     self._write(line.decode(errors="replace"))
 
 

@@ -1,4 +1,4 @@
-"""Time that is left of a run, by the forecast of its remaining steps."""
+"""Remaining time of a run, from the forecast of its remaining steps."""
 
 import time
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 INTERVAL = 20.0
 """Least seconds between two forecasts."""
 
-SHARE = 0.01
-"""Largest share of the time that forecasts take."""
+MAX_SHARE = 0.01
+"""Largest share of time that is spent on forecasts."""
 
 
 class TimeLeft:
-    """Time that is left of a run.
+    """Remaining time of a run.
 
-    A forecast reads the measurements of finished steps. It is repeated now and then, and counts down in between.
+    A forecast reads the measurements of finished steps. It is repeated from time to time, and counts down in between.
 
     Args:
         study: the study.
@@ -39,20 +39,20 @@ class TimeLeft:
         self._steps: Mapping[int, Step] = {
             job.jobid: step for job, step in zip(jobs, steps_of(study, jobs), strict=True)
         }
-        self._ends: float | None = None
+        self._end: float | None = None
         self._next = 0.0
 
     def words(self) -> str:
-        """Return the time left in words; empty while it is unknown."""
+        """Return the remaining time in words; empty while it is unknown."""
         now = time.time()
         if now >= self._next:
-            self._ends = self._forecast(now)
+            self._end = self._forecast(now)
             cost = time.time() - now
-            self._next = now + max(INTERVAL, cost / SHARE)
-        return "" if self._ends is None else f"about {duration(max(1.0, self._ends - now))} left"
+            self._next = now + max(INTERVAL, cost / MAX_SHARE)
+        return "" if self._end is None else f"about {duration(max(1.0, self._end - now))} left"
 
     def _forecast(self, now: float) -> float | None:
-        """Return when the run will have ended, in seconds since the epoch; None if that is unknown."""
+        """Return the expected end of the run in seconds since the epoch; None if it is unknown."""
         started = {step.jobid: step.started for step in self.progress.steps()}
         ended = self.progress.ended()
         remaining = [(step, now - started.get(jobid, now)) for jobid, step in self._steps.items() if jobid not in ended]

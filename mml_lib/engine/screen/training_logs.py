@@ -1,20 +1,20 @@
-"""Logs of running trainings: their latest epoch with loss and metrics, and the GPU that they hold."""
+"""Logs of running trainings: their latest epoch with loss and metrics, and their GPUs."""
 
 import os
 import re
 from dataclasses import dataclass
 
 TAIL = 4096
-"""Bytes at the end of a log that are read."""
+"""Number of bytes that are read at the end of a log."""
 
 HEAD = 2048
-"""Bytes at its beginning, where the line about GPUs is."""
+"""Number of bytes that are read at its beginning, where the line about GPUs is."""
 
 EPOCH = re.compile(r"epoch (\d+) of (\d+): (.*)$", re.MULTILINE)
 VALUE = re.compile(r"(\S+) (-?[\d.]+(?:e[+-]?\d+)?|nan|-?inf)(?:  |$)")
 GPU = re.compile(r"on GPU (\S+)(, \d+ MB)?$", re.MULTILINE)
-OTHER_KEYS = ("lr", "val/loss")
-"""Values that are no metric."""
+NO_METRICS = ("lr", "val/loss")
+"""Names of values that are not metrics."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class EpochLine:
     def metric(self) -> str:
         """The main metric on the validation split, `accuracy 0.9896` for example; empty without one."""
         for key, value in self.values.items():
-            if key.startswith("val/") and key not in OTHER_KEYS:
+            if key.startswith("val/") and key not in NO_METRICS:
                 return f"{key.removeprefix('val/')} {value}"
         return ""
 
     @property
     def words(self) -> str:
-        """The epoch in a few words."""
+        """Loss and metric as text."""
         return ", ".join(filter(None, (f"loss {self.loss}" if self.loss else "", self.metric)))
 
 
@@ -55,7 +55,7 @@ def read_epoch(log: str, since: float = 0.0) -> EpochLine | None:
 
     Args:
         log: path.
-        since: a log that was last written before is of an earlier run, in seconds since the epoch.
+        since: seconds since the epoch. A log that was last written before belongs to an earlier run.
     """
     lines = EPOCH.findall(_read(log, since, tail=True))
     if not lines:
@@ -65,13 +65,13 @@ def read_epoch(log: str, since: float = 0.0) -> EpochLine | None:
 
 
 def read_gpu(log: str, since: float = 0.0) -> str:
-    """Return the GPUs that a step names in its log, shortened; empty without any."""
+    """Return the shortened names of the GPUs in a log; empty without any."""
     match = GPU.search(_read(log, since, tail=False))
     return "" if match is None else ", ".join(name[:12] for name in match[1].split(",")) + (match[2] or "")
 
 
 def is_written(log: str, since: float) -> bool:
-    """Return True if a step has begun its log."""
+    """Return True if a step has started its log."""
     try:
         return os.stat(log).st_mtime >= since
     except OSError:

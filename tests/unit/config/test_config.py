@@ -13,7 +13,7 @@ from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.reading.presets import GROUPS
 from mml_lib.config.reading.study_files import read_study
 from mml_lib.config.schema_json import schema_text
-from mml_lib.engine.opening import asked_modes
+from mml_lib.engine.opening import requested_modes
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.variants import expand
@@ -170,7 +170,7 @@ def test_key_of_a_section_that_is_switched_off_is_varied():
     ("arguments", "modes"), [([], ["train"]), (["-n", "info", "pp"], ["info", "pp"]), (["results/x.json"], ["train"])]
 )
 def test_only_the_modes_that_are_asked_for_are_checked(arguments: list[str], modes: list[str]):
-    assert asked_modes(arguments, Study(study())) == modes
+    assert requested_modes(arguments, Study(study())) == modes
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "01" * 32, "deadbeef" * 8])

@@ -30,10 +30,10 @@ REFUSED = "sbatch: error: Batch job submission failed: Invalid account or accoun
 
 CLUSTER = {
     "SLURM sbatch failed. The error message was 'sbatch: error: Invalid qos\nsbatch: error: Try again'.\n": (
-        "SLURM did not take it: Invalid qos, Try again"
+        "SLURM rejected it: Invalid qos, Try again"
     ),
     f"SLURM sbatch failed. The error message was '{REFUSED}'.\n    sbatch call:\n        sbatch x": (
-        "SLURM did not take it: Batch job submission failed: Invalid account or account/partition combination specified"
+        "SLURM rejected it: Batch job submission failed: Invalid account or account/partition combination specified"
     ),
     "Job submission failed with exception: no account\nwas found": ("it could not be submitted: no account was found"),
     "Array job submission failed with exception: [Errno 2] sbatch": "it could not be submitted: [Errno 2] sbatch",
@@ -66,7 +66,7 @@ def test_error_before_a_failure_tells_its_cause(failures: Failures):
     failures.emit(failed(1, ""))
     failures.emit(failed(2, ""))
     assert failures.summary([step(1)]).endswith("  train_fold: ended by SIGTERM")
-    assert failures.summary([step(2)]).endswith("  train_fold: it ended without a word")
+    assert failures.summary([step(2)]).endswith("  train_fold: it ended without a message")
 
 
 def test_log_of_an_earlier_run_tells_nothing_of_this_one(failures: Failures, tmp_path: Path):
@@ -83,7 +83,7 @@ def test_many_failures_of_one_cause_are_one_line(failures: Failures):
     failures.emit(failed(30, "Job submission failed with exception: no node" + BOILERPLATE))
     lines = failures.summary([step(number, fold=number) for number in range(31)]).splitlines()
     assert lines == [
-        "failed: 31 steps; all that does not need them is done",
+        "failed: 31 steps; all steps that do not depend on them are done",
         "  train_fold fold=0 and 29 more like it: it could not be submitted: no account",
         "  train_fold fold=30: it could not be submitted: no node",
     ]

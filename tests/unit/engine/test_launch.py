@@ -27,15 +27,15 @@ def jobs(*scripts: str | None) -> list[SimpleNamespace]:
 
 
 def test_one_step_that_needs_torch_launches_the_whole_process(launched: list):
-    hooks.launch_for(jobs("predict_fold"))
+    hooks.launch_warm_process_for(jobs("predict_fold"))
     assert launched == [(["predict_fold"], False)]
 
 
 def test_three_light_steps_launch_a_light_process(launched: list):
-    hooks.launch_for(jobs("test_fold", "test_fold", "summarize"))
+    hooks.launch_warm_process_for(jobs("test_fold", "test_fold", "summarize"))
     assert launched == [(["summarize", "test_fold"], True)]
 
 
 def test_fewer_light_steps_and_scripts_of_others_launch_none(launched: list):
-    hooks.launch_for(jobs("test_fold", "summarize", "of_a_user", "of_a_user", None))
+    hooks.launch_warm_process_for(jobs("test_fold", "summarize", "of_a_user", "of_a_user", None))
     assert launched == []

@@ -108,8 +108,8 @@ def test_lines_of_others_are_printed_as_they_are():
 
 def test_the_error_of_a_step_is_printed_once_with_its_name():
     drawn = Drawn()
-    drawn.view.pass_on("error in train_fold: the disk is full")
-    drawn.view.pass_on("moles: images become uint8")
+    drawn.view.print_step_line("error in train_fold: the disk is full")
+    drawn.view.print_step_line("moles: images become uint8")
     assert drawn.stream.getvalue() == "moles: images become uint8\n"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mml_lib.engine.screen.outcome import further_command
+from mml_lib.engine.screen.outcome import study_command
 from mml_lib.engine.screen.outcome_table import MOST_ROWS, leaderboard_rows, outcome_lines, summary_rows
 
 ROW = {
@@ -115,7 +115,7 @@ def test_leaderboard_has_procedures_and_ensemble(tmp_path: Path):
     ],
 )
 def test_further_commands_are_for_the_same_study(line: str, command: str):
-    assert further_command("post", command_line=line.split()) == command
+    assert study_command("post", command_line=line.split()) == command
 
 
 def test_the_outcome_is_printed_without_pandas():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from snakemake.api import Workflow
 
-from mml_lib.engine.outer_pipeline import enter_folders, given_layers, name_rules, warn_of_triggers
+from mml_lib.engine.outer_pipeline import name_rules, outer_layers, reserve_folders, warn_of_triggers
 from mml_lib.engine.patches import chain_hooks
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import VARIABLE
@@ -88,7 +88,7 @@ def test_study_of_a_module_is_the_given_config():
     workflow = FakeWorkflow()
     workflow.enter("mml")
     config = {"project": "mine", "tasks": {"a": {"creator": "fake"}}, "trainer": {"max_epochs": 3}}
-    layers = given_layers(workflow, config)
+    layers = outer_layers(workflow, config)
     assert layers.values == config
     assert layers.config["trainer"]["max_epochs"] == 3
     assert "optimizer" in layers.config, "on the library's defaults"
@@ -100,34 +100,34 @@ def test_modules_without_a_study_or_with_a_prefix_are_refused():
     workflow = FakeWorkflow()
     workflow.enter("mml")
     with pytest.raises(MMLError, match=r'config: config\["mml"\]'):
-        given_layers(workflow, {})
+        outer_layers(workflow, {})
     workflow.modifier.path_modifier.prefix = "results/"
     with pytest.raises(MMLError, match=r"paths\.results"):
-        given_layers(workflow, {"project": "mine"})
+        outer_layers(workflow, {"project": "mine"})
 
 
 def test_modules_have_folders_of_their_own(tmp_path: Path):
     workflow = FakeWorkflow()
-    assert enter_folders(workflow, tmp_path / "data", tmp_path / "results/a")
+    assert reserve_folders(workflow, tmp_path / "data", tmp_path / "results/a")
     workflow.enter("a")
-    assert enter_folders(workflow, tmp_path / "data", tmp_path / "results/a")
-    assert not enter_folders(workflow, tmp_path / "data", tmp_path / "results/a"), "read again by `use rule`"
+    assert reserve_folders(workflow, tmp_path / "data", tmp_path / "results/a")
+    assert not reserve_folders(workflow, tmp_path / "data", tmp_path / "results/a"), "read again by `use rule`"
     workflow.enter("b")
-    assert enter_folders(workflow, tmp_path / "data_b", tmp_path / "results/b")
+    assert reserve_folders(workflow, tmp_path / "data_b", tmp_path / "results/b")
     workflow.enter("c")
     for data, project, key in [("data", "c", r"paths\.data"), ("data_c", "a", "project")]:
         with pytest.raises(MMLError, match=f"{key}: the module a has the same"):
-            enter_folders(workflow, tmp_path / data, tmp_path / "results" / project)
+            reserve_folders(workflow, tmp_path / data, tmp_path / "results" / project)
 
 
 def test_included_snakefile_takes_the_config_of_the_pipeline_or_the_files_of_the_command_line():
     workflow = FakeWorkflow()
-    assert given_layers(workflow, {"project": "mine"}) is None, "not included"
+    assert outer_layers(workflow, {"project": "mine"}) is None, "not included"
     workflow.included_stack.append("MML's Snakefile")
-    assert given_layers(workflow, {"project": "mine"}).values == {"project": "mine"}
-    assert given_layers(workflow, {}) is None, "the demo study"
+    assert outer_layers(workflow, {"project": "mine"}).values == {"project": "mine"}
+    assert outer_layers(workflow, {}) is None, "the demo study"
     workflow.config_settings.configfiles = ["study.yaml"]
-    assert given_layers(workflow, {"project": "mine"}) is None
+    assert outer_layers(workflow, {"project": "mine"}) is None
 
 
 def test_rules_are_named_also_if_they_are_used_one_by_one(monkeypatch: pytest.MonkeyPatch):

@@ -82,7 +82,7 @@ def test_sigterm_ends_a_snakemake_that_is_selecting_jobs(monkeypatch: pytest.Mon
 
 def test_params_are_serialized_without_pandas(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(PersistenceBase, "_serialize_param", PersistenceBase._serialize_param)
-    patches.keep_pandas_out()
+    patches.skip_pandas_import()
     persistence = SimpleNamespace(_serialize_param_builtin="the plain one")
     assert PersistenceBase._serialize_param.fget(persistence) == "the plain one"
 
@@ -98,7 +98,7 @@ def test_snakemake_still_reads_the_signature_of_a_function_for_each_job(monkeypa
     for _ in range(2):
         assert get_input_function_aux_params(lambda_of_output, arguments) == {"output": "a"}
     assert len(read) == 2
-    patches.remember_signatures()
+    patches.cache_signatures()
     for _ in range(2):
         assert get_input_function_aux_params(lambda_of_output, arguments) == {"output": "a"}
     assert len(read) == 3
@@ -242,8 +242,8 @@ def test_steps_still_import_snakemake_before_their_first_line(monkeypatch: pytes
     heavy, light, foreign = "step = open_step(snakemake, warm=True)", "step = open_step(snakemake)", "print(1)"
     assert "import pickle" in preamble(heavy)
     assert "start_warm" not in " ".join(preamble(heavy))
-    patches.start_warm_first()
-    patches.start_warm_first()
+    patches.start_scripts_warm()
+    patches.start_scripts_warm()
     for source, wait in ((heavy, True), (light, False)):
         statements = preamble(source)
         assert statements.count(f"start_warm({wait})") == 1

@@ -10,7 +10,14 @@ import pytest
 from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.config.reading.presets import merge
 from mml_lib.engine.preflight import launch
-from mml_lib.engine.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember, searched_pipelines
+from mml_lib.engine.preflight.launch import (
+    Candidate,
+    mistake_lines,
+    reaches_hub,
+    read_tried,
+    record_tried,
+    searched_pipelines,
+)
 from mml_lib.engine.preflight.tried_pipelines import TriedPipelines
 from mml_lib.studies.checks import study_checks
 from mml_lib.studies.study import Study
@@ -256,16 +263,18 @@ def test_weights_that_cannot_be_fetched_are_told_before_anything_runs(tmp_path: 
 
 def test_a_sweep_builds_its_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    built, original = [], TriedPipelines._built
-    monkeypatch.setattr(TriedPipelines, "_built", lambda self, structs: built.append(1) or original(self, structs))
+    built, original = [], TriedPipelines._build_network
+    monkeypatch.setattr(
+        TriedPipelines, "_build_network", lambda self, structs: built.append(1) or original(self, structs)
+    )
     assert mistakes({"sweep": {"optimizer.lr": [number / 1000 for number in range(1, 51)], "seed": [1, 2]}}) == []
     assert len(built) == 1
 
 
 def test_runs_are_named_where_others_are_sound():
     study = [Candidate(None, ["run a (x)", "run b (y)"]), Candidate(None, ["run c (z)"])]  # type: ignore[arg-type]
-    assert lines_of(study, [["loss: wrong"], []], 3) == ["loss: wrong (run a (x), run b (y))"]
-    assert lines_of(study, [["loss: wrong"], ["loss: wrong"]], 3) == ["loss: wrong"]
+    assert mistake_lines(study, [["loss: wrong"], []], 3) == ["loss: wrong (run a (x), run b (y))"]
+    assert mistake_lines(study, [["loss: wrong"], ["loss: wrong"]], 3) == ["loss: wrong"]
 
 
 def test_values_of_a_search_are_tried_and_their_mistakes_name_the_searched_key(
@@ -279,7 +288,7 @@ def test_values_of_a_search_are_tried_and_their_mistakes_name_the_searched_key(
     candidates = list(searched_pipelines(study, study.searches.of_task("stripes")).values())
     assert len(candidates) == 6
     pipelines = TriedPipelines(study)
-    (line,) = lines_of(candidates, [pipelines.mistakes(candidate.pipeline) for candidate in candidates], 1)
+    (line,) = mistake_lines(candidates, [pipelines.mistakes(candidate.pipeline) for candidate in candidates], 1)
     assert mentions(line, "search.space.optimizer.momentum: ", "AdamW")
 
 
@@ -287,7 +296,7 @@ def test_a_check_that_dies_refuses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "CHECK", "mml_lib.no_such_module")
+    monkeypatch.setattr(launch, "MODULE", "mml_lib.no_such_module")
     study = study_of({})
     pipelines = [run.pipeline for run in study.scheduler("train").runs_of("stripes")]
     assert launch.try_pipelines(study, pipelines) == []
@@ -297,7 +306,7 @@ def test_a_check_that_dies_refuses_nothing(
 
 def test_what_was_tried_is_remembered(tmp_path: Path):
     assert read_tried(tmp_path / "none") == []
-    remember(tmp_path / "tried", ["a", "b"])
+    record_tried(tmp_path / "tried", ["a", "b"])
     assert read_tried(tmp_path / "tried") == ["a", "b"]
 
 

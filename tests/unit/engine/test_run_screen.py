@@ -118,7 +118,7 @@ def test_missing_outputs_are_a_failure_of_their_step(run: Run):
     )
     run.logger.error(message)
     (line,) = run.lines
-    assert "FAILED  train moles fold 0: it did not make a.npz" in line
+    assert "FAILED  train moles fold 0: it did not write a.npz" in line
 
 
 def test_a_step_that_is_tried_again_counts_once(run: Run):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mml_lib.engine.failures import Failures
-from mml_lib.engine.screen.run_state import RunState, direct
+from mml_lib.engine.screen.run_state import RunState, direct_edges
 from mml_lib.machine.rule_names import RuleNames
 
 
@@ -74,7 +74,7 @@ def counts(content: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
 
 def test_running_steps_of_the_study_with_their_logs(run: Run):
     run.event("job_finished", job_id=1)
-    run.state.begin(run.dag, lambda: "about 1 min left")
+    run.state.start(run.dag, lambda: "about 1 min left")
     content = run.state.content("running")
     assert counts(content) == {"train_fold": (2, 1, 0), "test_fold": (2, 0, 0)}
     (step,) = content["running"]
@@ -93,7 +93,7 @@ def test_running_steps_of_the_study_with_their_logs(run: Run):
 
 
 def test_file_has_the_end_of_the_run(run: Run):
-    run.state.begin(run.dag, lambda: "")
+    run.state.start(run.dag, lambda: "")
     run.fail(1)
     run.state.end("failed")
     content = run.content
@@ -108,7 +108,7 @@ def test_step_that_succeeds_at_another_attempt_has_not_failed(run: Run):
     run.fail(1)
     run.start(1)
     run.event("job_finished", job_id=1)
-    run.state.begin(run.dag, lambda: "")
+    run.state.start(run.dag, lambda: "")
     assert counts(run.state.content("running"))["train_fold"] == (2, 1, 0)
     run.state.end("finished")
 
@@ -116,7 +116,7 @@ def test_step_that_succeeds_at_another_attempt_has_not_failed(run: Run):
 def test_steps_that_the_user_ends_have_not_failed(run: Run):
     run.logger.info("Terminating processes on user request, this might take some time.")
     run.fail(1)
-    run.state.begin(run.dag, lambda: "")
+    run.state.start(run.dag, lambda: "")
     assert counts(run.state.content("running"))["train_fold"] == (2, 0, 0)
     run.state.end("interrupted")
 
@@ -129,14 +129,14 @@ def test_plan_without_a_run_writes_nothing(run: Run):
 def test_project_that_cannot_be_written_ends_no_run(run: Run, tmp_path: Path):
     run.study.fm.run_state_path = tmp_path / "file" / ".run.json"
     (tmp_path / "file").write_text("")
-    run.state.begin(run.dag, lambda: "")
+    run.state.start(run.dag, lambda: "")
     run.state.end("finished")
 
 
 def test_direct_edges_of_a_graph():
     edges = {("a", "b"), ("b", "c"), ("c", "d"), ("a", "c"), ("a", "d")}
-    assert direct(edges, "abcd") == {("a", "b"), ("b", "c"), ("c", "d")}
-    assert direct(edges, "dcba") == direct(edges, "abcd"), "the order matters in circles only"
+    assert direct_edges(edges, "abcd") == {("a", "b"), ("b", "c"), ("c", "d")}
+    assert direct_edges(edges, "dcba") == direct_edges(edges, "abcd"), "the order matters in circles only"
     circle = {("propose", "train"), ("train", "propose"), ("train", "choose"), ("propose", "choose")}
     order = ["propose", "train", "choose"]
-    assert direct(circle, order) == {("propose", "train"), ("train", "choose")}
+    assert direct_edges(circle, order) == {("propose", "train"), ("train", "choose")}

@@ -23,7 +23,7 @@ def test_fork_has_the_environment_that_the_shell_of_a_script_has():
         for line in shell("env -0", read=True, threads=3, resources={"tmpdir": "/tmp"}).split("\0")
         if line
     )
-    environment = warm_scripts.environment_of(script_of())
+    environment = warm_scripts.step_environment(script_of())
     changed = {key for key, value in environment.items() if os.environ.get(key) != value}
     assert {key: environment[key] for key in changed} == {key: expected[key] for key in changed}
     assert changed >= {key for key in expected if os.environ.get(key) != expected[key]} - {"_", "SHLVL"}

@@ -10,7 +10,7 @@ import pytest
 
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
-from mml_lib.engine.leakage import train_after_comparison
+from mml_lib.engine.leakage import compare_before_training
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import RuleNames
 from mml_lib.pipelines.pipeline import Pipeline
@@ -191,10 +191,10 @@ def test_trainings_wait_for_the_comparison():
     plan: Any = type("Plan", (), {"depending": defaultdict(dict), "_n_until_ready": Counter()})
     plan._ready_jobs = {comparison, training, packing}
     plan.needrun_jobs = lambda: [training, packing]
-    train_after_comparison(RuleNames(), plan)
+    compare_before_training(RuleNames(), plan)
     assert training in plan._ready_jobs
     plan.needrun_jobs = lambda: [training, packing, comparison]
-    train_after_comparison(RuleNames(), plan)
+    compare_before_training(RuleNames(), plan)
     assert plan._ready_jobs == {comparison, packing}
     assert plan._n_until_ready == {training: 1}
     assert plan.depending == {comparison: {training: set()}}
