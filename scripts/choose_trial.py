@@ -2,13 +2,13 @@
 
 from mml_lib.files.atomic import write_text
 from mml_lib.search.best_trials import check_unchanged, choice_text, rank_trials
-from mml_lib.search.next_trial import records_of
+from mml_lib.search.next_trial import read_records
 from mml_lib.search.trials import Objective, Trial
 from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 objectives = [Objective(**objective) for objective in snakemake.params.objectives]
-records = records_of(snakemake.input.trials, snakemake.input.results, objectives)
+records = read_records(snakemake.input.trials, snakemake.input.results, objectives)
 
 record = rank_trials(records, objectives[0], snakemake.params.rank)
 pipeline = next(

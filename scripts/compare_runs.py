@@ -4,7 +4,7 @@ from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.comparisons.answer_files import add_ensembles, add_networks, read_uncalibrated
 from mml_lib.evaluation.comparisons.leaderboard import as_text
 from mml_lib.files.atomic import write_text
-from mml_lib.steps.compared_predictions import read_alike
+from mml_lib.steps.compared_predictions import read_compared_predictions
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.metadata import read_metadata_table
 
@@ -15,8 +15,8 @@ answer = Answer(params.metrics, params.bootstrap, params.per_group, params.get("
 for path in files.metadata:
     answer.metadata = read_metadata_table(path)
 sizes = params.mask_transforms
-predictions = read_alike(files.predictions, sizes and sizes["networks"], files.dataset, files.tasks)
-of_ensembles = read_alike(files.ensembles, sizes and sizes["ensembles"], files.dataset, files.tasks)
+predictions = read_compared_predictions(files.predictions, sizes and sizes["networks"], files.dataset, files.tasks)
+of_ensembles = read_compared_predictions(files.ensembles, sizes and sizes["ensembles"], files.dataset, files.tasks)
 add_networks(answer, networks, predictions, files.tasks)
 if params.out_of_fold:
     answer = answer.pooled()

@@ -3,12 +3,12 @@
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds, spread
-from mml_lib.steps.compared_predictions import read_alike
+from mml_lib.steps.compared_predictions import read_compared_predictions
 from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 files = snakemake.input
-predictions = read_alike(files.predictions, snakemake.params.mask_transforms, files.dataset, files.task)
+predictions = read_compared_predictions(files.predictions, snakemake.params.mask_transforms, files.dataset, files.task)
 
 ensemble = EnsembleStorage.read(snakemake.input.ensemble)
 members = [Member(**tokens) for tokens in snakemake.params.members]

@@ -7,7 +7,7 @@ from mml_lib.evaluation.ensembles.fold_pools import pool_folds
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.machine.terminal import say
 from mml_lib.predictions.predictions import weighed
-from mml_lib.steps.compared_predictions import read_alike
+from mml_lib.steps.compared_predictions import read_compared_predictions
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
@@ -15,7 +15,7 @@ step = open_step(snakemake)
 task = TaskDescription.read(snakemake.input.task)
 weights = task.weights_by_id if snakemake.params.get("weighted") else None
 files = snakemake.input
-predictions = read_alike(files.predictions, snakemake.params.mask_transforms, files.dataset, files.task)
+predictions = read_compared_predictions(files.predictions, snakemake.params.mask_transforms, files.dataset, files.task)
 predictions = [weighed(of_network, weights) for of_network in predictions]
 
 runs, pooled = pool_folds([Member(**tokens) for tokens in snakemake.params.members], predictions)

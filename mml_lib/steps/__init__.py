@@ -1,4 +1,4 @@
-"""Steps: what scripts open, and `mock_snakemake`, by which they run by hand."""
+"""Steps: the objects that scripts open, and `mock_snakemake`, with which scripts run by hand."""
 
 from mml_lib.steps.mock_snakemake import mock_snakemake
 

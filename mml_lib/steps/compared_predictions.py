@@ -1,4 +1,4 @@
-"""Compared predictions: those of several networks, masks at the original size where the networks differ in it."""
+"""Predictions of several networks that are compared: masks of different sizes are restored to the original size."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,18 +10,18 @@ from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.struct import TaskStruct
 
 
-def read_alike(
+def read_compared_predictions(
     paths: Sequence[str],
     transforms: Sequence[Sequence[Mapping[str, Any]]] | None,
     dataset: str | Sequence[str],
     tasks: str | Sequence[str],
 ) -> list[AnyPredictions]:
-    """Read predictions of one split; masks that differ in size come at the original size of their images.
+    """Read the predictions of one split. Masks of different sizes are restored to the original size of their images.
 
     Args:
-        paths: of the predictions, N.
-        transforms: between delivered images and the masks of each network, N; None: all masks are of one size.
-        dataset: path of the manifest; empty where it is not needed.
+        paths: paths of the predictions, N.
+        transforms: transforms from delivered images to the masks of each network, N; None: all masks have one size.
+        dataset: path of the manifest; empty if it is not needed.
         tasks: paths of the descriptions of the predicted tasks, all on this data set.
 
     Raises:
@@ -32,12 +32,14 @@ def read_alike(
         return predictions
     from mml_lib.images.restoring import at_original_size
 
-    manifest, listed = Dataset.read(dataset), [tasks] if isinstance(tasks, str) else list(tasks)
+    manifest, descriptions = Dataset.read(dataset), [tasks] if isinstance(tasks, str) else list(tasks)
     row_of: dict[str, int] = {}
-    for path in listed:
+    for path in descriptions:
         row_of |= TaskDescription.read(path).by_id("row")
-    lookup = TaskStruct("", {"description": Path(listed[0])}).lookup
+    lookup = TaskStruct("", {"description": Path(descriptions[0])}).lookup
     return [
-        at_original_size(masks, row_of, manifest, lookup, of_network) if isinstance(masks, MaskPredictions) else masks
-        for masks, of_network in zip(predictions, transforms, strict=True)
+        at_original_size(masks, row_of, manifest, lookup, network_transforms)
+        if isinstance(masks, MaskPredictions)
+        else masks
+        for masks, network_transforms in zip(predictions, transforms, strict=True)
     ]

@@ -1,6 +1,6 @@
 """Steps that use trained networks on new images.
 
-Modules that need torch are imported late, as the step may go on in a warm process.
+Functions import modules that need torch, because the step may continue in a warm process.
 """
 
 import logging
@@ -36,12 +36,12 @@ def chosen_predictor(
 
     Args:
         step: the step.
-        candidates: all networks that may be meant.
+        candidates: networks to choose from.
         run: id of the run, `best` or `ensemble`.
         metric: metric by which the best run is chosen.
         dataset: manifest of the data set of their task.
-        tta: the section `tta` of the study; None: there is none.
-        ensemble: file of the ensemble.
+        tta: the section `tta` of the study; None: no test-time augmentation.
+        ensemble: path of the ensemble, in a list.
     """
     import torch
 
@@ -54,18 +54,18 @@ def chosen_predictor(
     views = TTA.model_validate(tta or {})
     if run == ENSEMBLE:
         storage = EnsembleStorage.read(ensemble[0])
-        predictor, chosen = predictor_of_ensemble(candidates, storage, dataset, views)
+        predictor, networks = predictor_of_ensemble(candidates, storage, dataset, views)
     else:
-        chosen = choose_run(candidates, run, metric)
-        predictor = predictor_of_run(chosen, dataset, views)
+        networks = choose_run(candidates, run, metric)
+        predictor = predictor_of_run(networks, dataset, views)
     logger.info("%s", predictor)
-    return predictor.to(best_device(step.cfg.trainer.accelerator)), chosen
+    return predictor.to(best_device(step.cfg.trainer.accelerator)), networks
 
 
 def training_distance(
     predictor: "Predictor", networks: "Sequence[CandidateNetwork]", description: str, kind: str
 ) -> "TrainingDistance | None":
-    """Return the distances to the training of the first network of a predictor; None for the kind `none`.
+    """Return the distances to the training images of a predictor's first network; None for the kind `none`.
 
     Args:
         predictor: the predictor.
@@ -86,13 +86,13 @@ def training_distance(
 def predict_new_images(
     predictor: "Predictor", images: str, unpacked: str, masks: str | None = None, **options: Any
 ) -> "Applied":
-    """Return the predictions of new images, and those that cannot be predicted; write masks.
+    """Return the predictions of new images, and the images that cannot be predicted; write masks.
 
     Args:
         predictor: the predictor.
         images: a folder, a table, an archive or an image file.
         unpacked: folder for the members of an archive.
-        masks: folder of mask files; None: there are none.
+        masks: folder to write mask files to; None: write no masks.
         options: further arguments of `mml_lib.deployment.applying.apply_predictor`.
     """
     from mml_lib.deployment.applying import apply_predictor, opened_images
@@ -101,8 +101,8 @@ def predict_new_images(
     with opened_images(Path(images), Path(unpacked)) as listed:
         if masks is None:
             return apply_predictor(predictor, listed, **options)
-        with write_whole_folder(masks) as beside:
-            return apply_predictor(predictor, listed, masks=beside, **options)
+        with write_whole_folder(masks) as temporary:
+            return apply_predictor(predictor, listed, masks=temporary, **options)
 
 
 def export_folder(
@@ -114,15 +114,15 @@ def export_folder(
     tta: Mapping[str, Any] | None,
     **contents: Any,
 ) -> dict[str, float]:
-    """Write the export of a run, whole or not at all; return its largest differences from the stored predictions.
+    """Write the export of a run atomically; return its largest differences from the stored predictions.
 
     Args:
         predictor: predictor of the run.
         networks: its networks.
-        folder: where it goes.
+        folder: folder to write.
         description: description of the task.
         dataset: manifest of the data set.
-        tta: the section `tta` of the study; None: there is none.
+        tta: the section `tta` of the study; None: no test-time augmentation.
         contents: further arguments of `mml_lib.deployment.exporting.export_folder.write_export`.
     """
     from mml_lib.deployment.exporting.export_folder import write_export
@@ -132,5 +132,5 @@ def export_folder(
     assert first.images is not None, "the rule declares them"
     struct = TaskStruct(first.task, {"description": Path(description), "packed": Path(first.images)})
     views = TTA.model_validate(tta or {})
-    with write_whole_folder(folder) as beside:
-        return write_export(beside, predictor.to("cpu"), networks, struct, dataset, tta=views, **contents)
+    with write_whole_folder(folder) as temporary:
+        return write_export(temporary, predictor.to("cpu"), networks, struct, dataset, tta=views, **contents)

@@ -1,6 +1,6 @@
 """Steps that explain predictions of trained networks.
 
-Modules that need torch are imported late, as the step may go on in a warm process.
+Functions import modules that need torch, because the step may continue in a warm process.
 """
 
 import logging
@@ -33,10 +33,10 @@ def explain_best_run(
     Args:
         step: the step.
         candidates: networks of one task.
-        predictions: a file of predictions of each network.
+        predictions: paths of predictions, one for each candidate.
         description: description of the task.
         metric: metric by which the best run is chosen.
-        options: `method` and `images`, as the section `explain` has them.
+        options: `method` and `images` of the section `explain`.
     """
     import torch
 
@@ -48,13 +48,13 @@ def explain_best_run(
 
     torch.set_num_threads(step.threads)
     limit_gpu_memory()
-    chosen, device = choose_run(candidates, "best", metric), best_device(step.cfg.trainer.accelerator)
-    first, pipeline = chosen[0], read_pipeline(chosen[0])
+    networks, device = choose_run(candidates, "best", metric), best_device(step.cfg.trainer.accelerator)
+    first, pipeline = networks[0], read_pipeline(networks[0])
     assert first.images is not None, "the rule declares them"
     struct = TaskStruct(first.task, {"description": Path(description), "packed": Path(first.images)})
     explanations = explain_predictions(
-        {network.fold: DeployedNetwork.read(network.weights, pipeline).to(device) for network in chosen},
-        {network.fold: read_predictions(predictions[candidates.index(network)]) for network in chosen},
+        {network.fold: DeployedNetwork.read(network.weights, pipeline).to(device) for network in networks},
+        {network.fold: read_predictions(predictions[candidates.index(network)]) for network in networks},
         struct,
         options["method"] or GRAD_CAM,
         options["images"],

@@ -1,6 +1,6 @@
-"""Steps that extract features: the backbone of their study, and the store of an interrupted extraction.
+"""Steps that extract features: choice of the backbone, and extraction that resumes after an interruption.
 
-Modules that need torch are imported late, as the step may go on in a warm process.
+Functions import modules that need torch, because the step may continue in a warm process.
 """
 
 import logging
@@ -29,27 +29,27 @@ def choose_weights(
     candidates: Sequence[Mapping[str, Any]],
     models: Sequence[str],
     parameters: Sequence[str],
-    by: str,
+    metric: str,
 ) -> str | None:
-    """Return the weights of the trained network that the section `features` means; None for one of a library.
+    """Return the path of the weights that the section `features` selects; None for a library backbone.
 
     Args:
         options: the section.
         candidates: `project`, `task`, `run` and `fold` of each network.
-        models: its model storage.
-        parameters: its weights.
-        by: metric by which the best is chosen.
+        models: paths of their model storages.
+        parameters: paths of their weights.
+        metric: metric by which the best network is chosen.
     """
     if not candidates:
         return None
     storages = [ModelStorage.read(path) for path in models]
-    selection = select_model(candidates, storages, options.model_selection, by, options.seed)
+    selection = select_model(candidates, storages, options.model_selection, metric, options.seed)
     logger.info("features of %s: %s", dict(selection.chosen), selection.why)
     return parameters[list(candidates).index(selection.chosen)]
 
 
 @contextmanager
-def extracted(
+def extracted_features(
     step: Step, task: TaskStruct, options: Extraction, weights: str | None, extractor: str, parts: str
 ) -> Iterator["np.ndarray"]:
     """Yield the features of all samples of a task, a memory map, N×D or N×T×D. It is removed after the block.
@@ -58,9 +58,9 @@ def extracted(
         step: the step.
         task: the task.
         options: the section `features`.
-        weights: weights of a trained network; None: a backbone of a library.
+        weights: path of the weights of a trained network; None: a library backbone.
         extractor: name of the extractor.
-        parts: folder of features that an interrupted extraction has left.
+        parts: folder for the features of an interrupted extraction.
     """
     import numpy as np
     import torch
@@ -75,7 +75,7 @@ def extracted(
     device = best_device(step.cfg.trainer.accelerator)
     store = PartStore(parts, {"extractor": extractor, "task_id": task.header["id"]}, count)
     if store.num_done:
-        logger.info("going on after %d of %d images", store.num_done, count)
+        logger.info("resuming after %d of %d images", store.num_done, count)
     images = images_of(task, np.arange(count), device.type == "cuda", masks=False)
     speed = extract_features(
         _backbone(task, options, weights),

@@ -1,4 +1,4 @@
-"""The object that Snakemake gives a script, made by hand from a study's plan: for a debugger, a notebook or a test.
+"""The object `snakemake` of a script, from the plan of a study: for a debugger, a notebook or a test.
 
 snakemake = mock_snakemake("predict_fold", task="digits", run="b3d559f4", fold=0, eval="test")
 runpy.run_path(snakemake.script, {"snakemake": snakemake})
@@ -31,15 +31,15 @@ def mock_snakemake(
     snakefile: str | Path = SNAKEFILE,
     **wildcards: Any,
 ) -> "Snakemake":
-    """Return the object that Snakemake gives the script of a step.
+    """Return the object `snakemake` that Snakemake passes to the script of a step.
 
-    Nothing is run, locked or written. A script that is run with the object writes the outputs of the step; its log
-    stays on the screen.
+    This function runs, locks and writes nothing. A script that is run with the object writes the outputs of the step,
+    and prints its log to the terminal.
 
     Args:
         rule: name of the rule.
         configfile: files of the study; none: the demo study.
-        config: values that win over the files, like those of `--config`.
+        config: values that take precedence over the files, like those of `--config`.
         threads: number of threads.
         snakefile: path of the Snakefile.
         wildcards: wildcards of the step, for instance `task="digits", run="b3d559f4", fold=0`.
@@ -48,22 +48,22 @@ def mock_snakemake(
         the object, with the path of the rule's script as `script`.
 
     Raises:
-        MMLError: a mistake in the study, an unknown rule, or wildcards that are not those of the rule.
+        MMLError: a mistake in the study, an unknown rule, or wildcards that do not match the rule.
     """
     files = [configfile] if isinstance(configfile, str | Path) else list(configfile)
-    # A Snakefile names itself in the environment as the Snakemake of its steps.
+    # Parsing the Snakefile sets environment variables for steps.
     with mock.patch.dict(os.environ), parsed_workflow(Path(snakefile), files, config or {}) as workflow:
         return step_of(workflow, rule, threads, {key: str(value) for key, value in wildcards.items()})
 
 
 @contextlib.contextmanager
 def parsed_workflow(snakefile: Path, files: Sequence[str | Path], config: Mapping[str, Any]) -> Iterator["Workflow"]:
-    """Yield a parsed workflow, as a process has it that runs a single step.
+    """Yield a parsed workflow, as in a process that runs a single step.
 
     Args:
         snakefile: path of the Snakefile.
         files: files of the study; none: the demo study.
-        config: values that win over the files.
+        config: values that take precedence over the files.
 
     Raises:
         MMLError: a mistake in the study.
@@ -84,7 +84,7 @@ def parsed_workflow(snakefile: Path, files: Sequence[str | Path], config: Mappin
         config_args=[f"{key}={flow_text(value)}" for key, value in config.items()],
     )
     try:
-        # The arguments of this program name no study.
+        # The arguments of the calling program are not those of a study.
         with (
             mock.patch.object(sys, "argv", sys.argv[:1]),
             SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)) as api,
@@ -102,7 +102,7 @@ def parsed_workflow(snakefile: Path, files: Sequence[str | Path], config: Mappin
 
 
 def step_of(workflow: "Workflow", rule: str, threads: int, wildcards: Mapping[str, str]) -> "Snakemake":
-    """Return the object that a script gets; `mock_snakemake` describes it."""
+    """Return the object `snakemake` of a step; `mock_snakemake` describes it."""
     from snakemake.dag import DAG
     from snakemake.iocontainers import Snakemake
     from snakemake.jobs import Job
@@ -122,7 +122,7 @@ def step_of(workflow: "Workflow", rule: str, threads: int, wildcards: Mapping[st
 
 
 def _problem(names: set[str], wildcards: Mapping[str, str]) -> str | None:
-    """Return a mistake in the names of wildcards."""
+    """Return the first mistake in the names of wildcards; None without one."""
     for name in wildcards:
         if name not in names:
             return f"it has no wildcard '{name}'{nearest(name, names)}"

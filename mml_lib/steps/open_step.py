@@ -1,4 +1,4 @@
-"""Opening of a step: log, locks, hand-over to a warm process, checksums of outputs."""
+"""Opening of a step: warm process, log, locks, GPUs, checksums of outputs."""
 
 import atexit
 import os
@@ -19,23 +19,23 @@ from mml_lib.steps.step_log import open_log
 TRAINING_RULES = ("train_fold", "tune_fold", "train_trial")
 """Rules that train the pipeline of their input."""
 
-_held: list[IO[Any]] = []  # locks stay taken as long as their process
+_locks: list[IO[Any]] = []  # keeps locks until the process ends
 
 
 def open_step(snakemake: Any, warm: bool = False, gpus: bool = True) -> Any:
-    """Open the step of a script: its log, its ties to the Snakemake that started it, the checksums of its outputs.
+    """Open the step of a script: its log, its locks, its GPUs, and the checksums of its outputs.
 
-    Where several processes train together, each of them runs the script.
+    The step ends when its Snakemake ends. In distributed training, each process runs the script.
 
     Args:
-        snakemake: the object that Snakemake gives a script, or one of `mock_snakemake`.
-        warm: for scripts that need torch, or run often: go on in a fork of a process that has imported it. Other
-            scripts do so if the process is ready.
-        gpus: False: a warm step without GPUs; otherwise it has GPUs of its own.
+        snakemake: the object `snakemake` of a script, or one of `mock_snakemake`.
+        warm: True: wait for the warm process and continue in a fork of it, for scripts that need torch or run often.
+            False: continue in a fork only if the warm process is ready.
+        gpus: False: a warm step without GPUs; True: it leases the GPUs that its rule requests.
 
     Returns:
-        a `TrainingStep` if the rule declares an input `pipeline` (of the class that a user's scheduler names as its
-        `Step`), otherwise a `Step`.
+        a `TrainingStep`, or the class `Step` of a user's scheduler, if the rule declares an input `pipeline`; otherwise
+        a `Step`.
     """
     start_warm(wait=warm)
     if process_rank():
@@ -43,8 +43,8 @@ def open_step(snakemake: Any, warm: bool = False, gpus: bool = True) -> Any:
     terminal = open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     name_project(project_folder(snakemake.config))
-    if held := follow_supervisor():
-        _held.append(held)
+    if lock := follow_supervisor():
+        _locks.append(lock)
     if not process_rank():
         _prepare_outputs(list(snakemake.output), terminal)
     for plugin in snakemake.config.get("plugins") or ():
@@ -70,10 +70,10 @@ def _step_class(snakemake: Any) -> type[Step]:
 
 
 def _prepare_outputs(outputs: list[str], terminal: TextIO) -> None:
-    """Remove leftovers of an earlier step of these outputs, and write their checksums when this step ends."""
+    """Remove leftovers of earlier attempts, and register the writing of checksums at the end of the step."""
     for output in outputs:
         remove_leftovers(output)
-        checksum_path(output).unlink(missing_ok=True)  # others would compare it with the new output
+        checksum_path(output).unlink(missing_ok=True)  # the old checksum does not match the new output
     atexit.register(_seal, outputs, terminal)
 
 
@@ -82,4 +82,4 @@ def _seal(outputs: list[str], terminal: TextIO) -> None:
         seal_outputs(outputs)
     except OSError as error:
         print(f"error: the checksums of {', '.join(outputs)} cannot be written: {error}", file=terminal, flush=True)
-        os._exit(1)  # an exception would be shown, and the step would count as done
+        os._exit(1)  # an exception in `atexit` would not fail the step

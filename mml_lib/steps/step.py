@@ -1,4 +1,4 @@
-"""Step: the object that a script works with. It is built from the object that Snakemake gives a script."""
+"""Step: inputs, outputs, settings and config of a running rule. Scripts get it from `open_step`."""
 
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """One execution of one rule. It builds nothing of the study; `cfg`, `fm` and `open_study()` do so on request.
+    """One execution of one rule. `cfg`, `fm` and `open_study()` are built on request.
 
     Attributes:
         input, output, params: files and settings of the rule.
         config: the study, before it is validated.
-        task, eval_task, run, fold: the wildcards of these names; `eval_task` is `task` if the rule has none of its own.
+        task, eval_task, run, fold: wildcards of these names; `eval_task` defaults to `task`.
         mode: the wildcard of this name, or the mode of the study.
         threads: number of threads.
         terminal: stream of the terminal; None without one.
         return_value: the return value of the plan, for `before_finishing_hook`.
 
     Args:
-        snakemake: the object that Snakemake gives a script.
+        snakemake: the object `snakemake` of a script.
         terminal: stream of the terminal.
     """
 
@@ -61,23 +61,23 @@ class Step:
 
     @cached_property
     def fm(self) -> MMLFileManager:
-        """The file manager of the study, for scripts that look for further artefacts."""
+        """The file manager of the study."""
         return open_files(self.cfg)
 
     @property
     def pivot(self) -> str | None:
-        """The task that the study is about, tags included; None if it is about all tasks alike."""
+        """The pivot of the study with its tags; None without one."""
         pivot = self.cfg.pivot
         return None if pivot.name is None else pivot.name + pivot.tags
 
     @cached_property
     def hooks(self) -> StepHooks:
-        """The hooks of the mode: those of the user's own scheduler if it overrides one."""
+        """The hooks of the mode: those of the user's scheduler if it overrides any."""
         overrides = overrides_hooks(own_scheduler(self.config, self._folders, self.mode))
         return self.open_study().scheduler(self.mode) if overrides else StepHooks()
 
     def open_study(self) -> "Study":
-        """Return the study, for the few steps that plan: the same each time, as its schedulers may have a state."""
+        """Return the study. Each call returns the same object, because its schedulers may have a state."""
         return self._study
 
     @cached_property
@@ -87,9 +87,9 @@ class Step:
         return Study(self.config)
 
     def reused(self, key: str) -> list[Path]:
-        """Return the files of `reuse.<key>` for all tasks, project by project; of each project the latest comes last.
+        """Return the files of `reuse.<key>` for all tasks, ordered by project and, within a project, by time.
 
-        Files of one task are in `reused` of its struct.
+        The attribute `reused` of a struct has the files of one task.
         """
         return self.fm.reusables.paths(key)
 

@@ -1,4 +1,4 @@
-"""GPUs of a running step: it leases as many as its rule asks for, before it touches one."""
+"""GPUs of a running step, which leases them before it uses CUDA."""
 
 import logging
 import os
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONTEXT_MB = 500
-"""Memory that CUDA itself takes of the share of a process."""
+"""MB of a process's share that CUDA itself uses."""
 
 
 def take_gpus(step: "TrainingStep", rule: str, terminal: TextIO) -> None:
-    """Give a step GPUs of its own; write to its log and the terminal while it waits.
+    """Lease the GPUs that a rule requests; report waiting to the log and the terminal.
 
-    A step without GPUs sees none. A job of SLURM keeps the GPUs that it was given. A process that trains with others
-    uses theirs.
+    GPUs are hidden from steps without GPUs. SLURM jobs keep the GPUs of their allocation. In distributed training, only
+    the first process leases GPUs.
     """
     cfg = step.cfg
     if process_rank() or cfg.trainer.accelerator not in ACCELERATORS:

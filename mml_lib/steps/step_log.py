@@ -1,4 +1,4 @@
-"""Log of a step: everything it prints; an error appears in one line in the terminal too."""
+"""Log of a step: all its output. Errors are also printed to the terminal, in one line."""
 
 import atexit
 import contextlib
@@ -16,15 +16,15 @@ from mml_lib.machine.terminal import PEAK
 
 logger = logging.getLogger(__name__)
 
-_held: list[IO[Any]] = []  # logs stay open as long as their process
+_logs: list[IO[Any]] = []  # keeps logs open until the process ends
 
 
 def open_log(rule: str, path: str | None) -> TextIO:
-    """Send the output of this process to a log, and errors in one line to the terminal too.
+    """Redirect the output of this process to a log, and print errors to the terminal as well, in one line.
 
     Args:
         rule: rule of the step.
-        path: path of the log; None: the output stays where it is.
+        path: path of the log; None: no redirection.
 
     Returns:
         the stream of the terminal.
@@ -32,7 +32,7 @@ def open_log(rule: str, path: str | None) -> TextIO:
     terminal = sys.stderr
     if path is not None:
         log = open(path, "a" if process_rank() else "w", encoding="utf-8", buffering=1)
-        _held.append(log)
+        _logs.append(log)
         sys.stdout = sys.stderr = log
     logging.basicConfig(
         level=logging.WARNING if process_rank() else logging.INFO,
@@ -52,7 +52,7 @@ def open_log(rule: str, path: str | None) -> TextIO:
         if terminal is not sys.stderr:
             hint = "" if isinstance(error, MMLError) else f" (traceback in {path})"
             print(f"error in {rule}: {line}{hint}", file=terminal, flush=True)
-        with contextlib.suppress(OSError):  # the log may be on the full disk too
+        with contextlib.suppress(OSError):  # the log may be on the full disk
             traceback.print_exception(kind, error, trace, file=sys.stderr)
             print(f"error in {rule}: {line}", file=sys.stderr)
 
@@ -61,6 +61,6 @@ def open_log(rule: str, path: str | None) -> TextIO:
 
 
 def _log_memory() -> None:
-    """Log the largest resident memory of this process, in 10⁶ bytes."""
+    """Log the peak resident memory of this process, in 10⁶ bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     logger.info(PEAK, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

@@ -1,4 +1,4 @@
-"""Files of the tasks of a step, among the inputs that its rule declares."""
+"""Files of the tasks of a step, from the inputs of its rule."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def task_structs(step: "TrainingStep") -> dict[str, TaskStruct]:
-    """Return the struct of each task whose description the rule of a step declares."""
+    """Return the struct of each task whose description is an input of a step, by name."""
 
     def models(task: str) -> list[ModelStorage]:
         return [ModelStorage.read(step.fm.path("models", **model)) for model in step.fm.existing("models", task=task)]
@@ -28,32 +28,32 @@ def task_structs(step: "TrainingStep") -> dict[str, TaskStruct]:
 
 
 def task_files(step: "TrainingStep") -> dict[str, dict[str, Path]]:
-    """Return the paths `description`, `packed` and `dataset` of each task that the rule of a step declares.
+    """Return the paths `description`, `packed` and `dataset` of each task whose description is an input of a step.
 
-    A training declares the inputs `tasks` and `images` of all its tasks; tasks with the same images share them. Other
-    steps declare `task`, `eval_task`, and `images` of the latter. The manifests are the param `datasets`.
+    Trainings have the inputs `tasks` and `images` of all their tasks; tasks with the same images share them. Other
+    steps have `task`, `eval_task`, and the `images` of the latter. The param `datasets` has the manifests.
     """
-    learned = step.input.get("tasks")
-    paths = {name: {"description": Path(path)} for name, path in _descriptions(step, learned).items() if name and path}
-    packs = [(task["dataset"], task["pack"]) for task in step.pipeline.tasks] if learned else [None]
-    owners = list(paths) if learned else [step.eval_task]
-    for key, declared in (("packed", step.input.get("images")), ("dataset", step.params.get("datasets"))):
-        if declared:
-            files = dict(zip(dict.fromkeys(packs), _listed(declared), strict=True))
+    tasks = step.input.get("tasks")
+    paths = {name: {"description": Path(path)} for name, path in _descriptions(step, tasks).items() if name and path}
+    packs = [(task["dataset"], task["pack"]) for task in step.pipeline.tasks] if tasks else [None]
+    owners = list(paths) if tasks else [step.eval_task]
+    for key, files in (("packed", step.input.get("images")), ("dataset", step.params.get("datasets"))):
+        if files:
+            file_of_pack = dict(zip(dict.fromkeys(packs), _as_list(files), strict=True))
             for name, pack in zip(owners, packs, strict=True):
-                if name in paths:  # a rule may declare images without their task
-                    paths[name][key] = Path(files[pack])
+                if name in paths:  # a rule may have images without their task
+                    paths[name][key] = Path(file_of_pack[pack])
     return paths
 
 
-def _descriptions(step: "TrainingStep", learned: Any) -> Mapping[str | None, Any]:
-    """Return the declared description of each task."""
-    if learned:
-        return dict(zip([task["name"] for task in step.pipeline.tasks], _listed(learned), strict=True))
+def _descriptions(step: "TrainingStep", tasks: Any) -> Mapping[str | None, Any]:
+    """Return the path of the description of each task."""
+    if tasks:
+        return dict(zip([task["name"] for task in step.pipeline.tasks], _as_list(tasks), strict=True))
     return {step.task: step.input.get("task")} | (
         {} if step.eval_task == step.task else {step.eval_task: step.input.get("eval_task")}
     )
 
 
-def _listed(paths: Any) -> list[str]:
+def _as_list(paths: Any) -> list[str]:
     return [paths] if isinstance(paths, str) else list(paths)

@@ -1,4 +1,4 @@
-"""Training step: the building blocks of scripts that train, tune or predict. Modules that need torch import late."""
+"""Training step: building blocks of scripts that train, tune or predict. Functions import modules that need torch."""
 
 import logging
 import sys
@@ -47,13 +47,13 @@ MODEL = ("task", "run", "fold")
 
 
 class TrainingStep(Step):
-    """Step of a network. Its pipeline is the input `pipeline`; a user's scheduler names a subclass as its `Step`.
+    """Step of a network, whose pipeline is the input `pipeline`. A user's scheduler may set a subclass as its `Step`.
 
-    Files of tasks are the inputs `tasks` and `images` of a training, `task`, `eval_task` and `images` of a prediction.
+    Trainings have the inputs `tasks` and `images`; predictions have `task`, `eval_task` and `images`.
     """
 
     started_from: Selection | None = None
-    """Choice of the model that the network starts from."""
+    """Selection of the model whose weights the network starts from."""
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -64,27 +64,27 @@ class TrainingStep(Step):
 
     @cached_property
     def cfg(self) -> StudyConfig:
-        """The validated config of the run: its pipeline, and the study for everything else."""
+        """The validated config of the run: its pipeline, completed by the study."""
         return pipeline_config(self.config, self.pipeline)
 
     def check_code(self) -> None:
-        """Refuse to train by other code than the run was planned with.
+        """Refuse to train if the user's code has changed since planning.
 
         Raises:
-            MMLError: a module of the user's own has changed.
+            MMLError: a module has changed.
         """
         scheduler = own_scheduler(self.config, self._folders)
         code = code_of_steps(self.config.get("plugins") or (), scheduler)
         if modules := changed_modules(self.pipeline.code, own_code(self.pipeline.content, code)):
             raise MMLError(
-                f"run {self.run} of {self.task} was planned with other code than it would train with: "
-                f"{', '.join(modules)} changed; run the command again, which trains a new run"
+                f"run {self.run} of {self.task}: the code of {', '.join(modules)} has changed since planning; "
+                "run the command again, which trains a new run"
             )
 
     # --- data ---------------------------------------------------------------------------------------------------
 
     def get_struct(self, task: str | None = None) -> TaskStruct:
-        """Return the struct of a task that the rule declares: of this step's own by default.
+        """Return the struct of a task whose description is an input; by default, of the task of this step.
 
         Raises:
             MMLError: the rule declares no description of the task.
@@ -102,23 +102,23 @@ class TrainingStep(Step):
         return task_structs(self)
 
     def get_structs(self) -> list[TaskStruct]:
-        """Return the structs of all tasks that this step's network learns, the main one first."""
+        """Return the structs of all tasks that the network learns, the main task first."""
         return [self.get_struct(task["name"]) for task in self.pipeline.tasks]
 
     def get_eval_struct(self, struct: TaskStruct) -> TaskStruct:
-        """Return the struct of the task that this step predicts: `struct`, which it was trained on, or another.
+        """Return the struct of the predicted task: `struct`, the task of the training, or another one.
 
         Raises:
-            MMLError: the other has other classes.
+            MMLError: the other task has different classes.
         """
         if self.eval_task == struct.name:
             return struct
-        other = self.get_struct(self.eval_task)
+        eval_struct = self.get_struct(self.eval_task)
         own_head = learned_as(self.eval_task or "", [task["name"] for task in self.pipeline.tasks])
-        if own_head is None and TASK_TYPES[other.task_type].is_learnable:
+        if own_head is None and TASK_TYPES[eval_struct.task_type].is_learnable:
             key = "source_tasks" if self.cfg.mode.options.get("source_tasks") else "eval_on"
-            check_same_classes(struct.name, struct.classes, other.name, other.classes, key)
-        return other
+            check_same_classes(struct.name, struct.classes, eval_struct.name, eval_struct.classes, key)
+        return eval_struct
 
     def create_datamodule(
         self, struct: TaskStruct, fold: int | None, co_structs: Sequence[TaskStruct] = ()
@@ -128,7 +128,7 @@ class TrainingStep(Step):
         Args:
             struct: the task.
             fold: fold of the validation samples; None: only test or unlabelled samples are loaded.
-            co_structs: tasks that are learned beside it.
+            co_structs: other tasks of a multi-task training.
         """
         from mml_lib.data.datamodule import MMLDataModule
         from mml_lib.inference.prediction import best_device
@@ -145,11 +145,11 @@ class TrainingStep(Step):
         )
 
     def create_model(self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None) -> "MMLModule":
-        """Return a network with a head for each task, ready to learn them; the first is validated.
+        """Return a module with a head for each task, ready for training. The first task is validated.
 
         Args:
             structs: the tasks.
-            load_parameters: weights of a stored network whose backbone to start from; None: as `arch` says.
+            load_parameters: path of weights for the backbone; None: weights according to `arch`.
         """
         from mml_lib.models.normalization import statistics_for
 
@@ -159,14 +159,14 @@ class TrainingStep(Step):
         return module
 
     def create_network(
-        self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None, started: bool = False
+        self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None, has_source: bool = False
     ) -> "Network":
-        """Return a network with a head for each task, as its training begins with it.
+        """Return a network with a head for each task, in its state before training.
 
         Args:
             structs: the tasks.
-            load_parameters: weights of a stored network whose backbone to start from; None: as `arch` says.
-            started: leave the backbone without weights, for those of a stored network that is not there yet.
+            load_parameters: path of weights for the backbone; None: weights according to `arch`.
+            has_source: True: leave the backbone without weights, because its source network does not exist yet.
         """
         import numpy as np
         import torch
@@ -177,13 +177,13 @@ class TrainingStep(Step):
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
         torch.manual_seed(int(seed))
         decoder = cfg.decoder.spec() if cfg.decoder else None
-        arch = untrained(cfg.arch.spec()) if started or load_parameters is not None else cfg.arch.spec()
+        arch = untrained(cfg.arch.spec()) if has_source or load_parameters is not None else cfg.arch.spec()
         heads = {struct.name: head_spec(struct, decoder) for struct in structs}
         network = Network(arch, heads, channels_for(structs, load_parameters))
         if load_parameters is not None:
-            taken = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
-            for task, old in taken.items():
-                logger.info("the head of %s starts as that of %s", task, old)
+            copied_heads = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
+            for task, source_task in copied_heads.items():
+                logger.info("the head of %s starts from the head of %s", task, source_task)
         if self.pipeline.freezes:
             network.freeze()
         if cfg.adapters:
@@ -193,19 +193,19 @@ class TrainingStep(Step):
         return network
 
     def pretrained(self, selection: str | Path) -> Path | None:
-        """Return the weights of the selected model, None if the network starts from none."""
+        """Return the path of the selected model's weights; None without a selection."""
         if not selection:
             return None
         selected = Selection.read(selection)
         key = [selected.chosen[name] for name in MODEL]
-        number = [[model[name] for name in MODEL] for model in self.pipeline.pretraining["models"]].index(key)
+        index = [[model[name] for name in MODEL] for model in self.pipeline.pretraining["models"]].index(key)
         # The project of the model may have been renamed since the selection.
-        self.started_from = replace(selected, chosen=self.params.candidates[number])
+        self.started_from = replace(selected, chosen=self.params.candidates[index])
         logger.info("starting from %s: %s", dict(self.started_from.chosen), self.started_from.why)
-        return Path(self.input.pretrained[number])
+        return Path(self.input.pretrained[index])
 
     def load_model(self, struct: TaskStruct, path: str | Path) -> "MMLModule":
-        """Return a stored network, with the head of a task."""
+        """Return the module of a stored network, with the head of a task."""
         from mml_lib.models.network import load_network
         from mml_lib.models.normalization import Statistics
 
@@ -219,12 +219,12 @@ class TrainingStep(Step):
         structs: Sequence[TaskStruct],
         statistics: "Statistics",
     ) -> "MMLModule":
-        """Return a network with all that its training needs.
+        """Return the Lightning module of a network: losses, augmentation, metrics, optimizer.
 
         Args:
             network: the network.
             structs: the tasks that it learns.
-            statistics: by which images are normalised.
+            statistics: mean and standard deviation for normalising images.
         """
         import torch
 
@@ -261,46 +261,46 @@ class TrainingStep(Step):
         )
 
     def _metrics(self, struct: TaskStruct) -> list[Any]:
-        """Return the metrics of a training: the study's, and those that steer it."""
+        """Return the metrics of a training: those of the study, and those that callbacks or `store_best` monitor."""
         metrics = self.cfg.metrics_of(struct.task_type)
-        steering = {column.removeprefix("val/") for column in self.cfg.monitored.values()}
+        monitored = {column.removeprefix("val/") for column in self.cfg.monitored.values()}
         if self.cfg.store_best:
-            steering.add(self.cfg.store_best.metric)
+            monitored.add(self.cfg.store_best.metric)
         named = {metric for metric in metrics if isinstance(metric, str)}
-        return [*metrics, *sorted(steering - {"loss", "train/loss", *named})]
+        return [*metrics, *sorted(monitored - {"loss", "train/loss", *named})]
 
     def create_trainer(self, **arguments: Any) -> "Trainer":
         """Return the Lightning trainer of the pipeline, with its callbacks and a checkpoint each epoch.
 
         Args:
-            arguments: of `lightning.pytorch.Trainer`; they win over the config.
+            arguments: arguments of `lightning.pytorch.Trainer`; they take precedence over the config.
 
         Raises:
-            MMLError: the accelerator is not there.
+            MMLError: the accelerator is not available.
         """
         from mml_lib.training.trainer import build_trainer
         from mml_lib.training.watching import Board, ProgressBar
 
         if process_rank():
             return build_trainer(self.cfg, self.checkpoints, arguments)
-        watching: list[Any] = []
+        callbacks: list[Any] = []
         if self.terminal is not None and self.terminal.isatty():
-            watching.append(ProgressBar(self.terminal, f"{self.task} fold {self.fold}"))
+            callbacks.append(ProgressBar(self.terminal, f"{self.task} fold {self.fold}"))
         if self.cfg.tensorboard is not None and (folder := self.params.get("tensorboard")):
-            watching.append(Board(Path(folder), self.cfg.tensorboard))
+            callbacks.append(Board(Path(folder), self.cfg.tensorboard))
         if self.cfg.logger is not None and (folder := self.params.get("logger")):
             from mml_lib.training.run_logging import RunLogging
 
             names = {"project": self.cfg.project, "task": self.task, "run": self.run, "fold": self.fold}
-            watching.append(RunLogging(self.cfg.logger.spec(), names, Path(folder), self.pipeline.content))
+            callbacks.append(RunLogging(self.cfg.logger.spec(), names, Path(folder), self.pipeline.content))
         if (job := own_job()) and arguments.get("enable_checkpointing", True):  # a requeued job resumes from these
             from mml_lib.training.requeueing import Requeue
 
-            watching.append(Requeue(job, self.checkpoints))
-        return build_trainer(self.cfg, self.checkpoints, arguments, watching)
+            callbacks.append(Requeue(job, self.checkpoints))
+        return build_trainer(self.cfg, self.checkpoints, arguments, callbacks)
 
     def lightning_tune(self, data: "MMLDataModule", model: "MMLModule") -> Tuning:
-        """Search learning rate or batch size, as `tune` says."""
+        """Search learning rate or batch size, as set in the section `tune`."""
         options = self.cfg.tune
         assert options is not None, "only runs with tune have this step"
         with passing_folder(Path(self.params.folder)) as folder:
@@ -308,16 +308,16 @@ class TrainingStep(Step):
                 callbacks=[],
                 enable_checkpointing=False,
                 default_root_dir=folder,
-                # Steps are counted, however many epochs they take, and nothing is validated.
+                # The search counts steps, not epochs, and needs no validation.
                 max_epochs=options.num_training * self.cfg.trainer.accumulate_grad_batches,
                 check_val_every_n_epoch=sys.maxsize,
             )
             tuning = tune(trainer, model, data, options)
-        logger.info("learning rate %s, batch size %s", tuning.lr or "as it was", tuning.batch_size or "as it was")
+        logger.info("learning rate %s, batch size %s", tuning.lr or "unchanged", tuning.batch_size or "unchanged")
         return tuning
 
     def apply_tuning(self, path: str | Path) -> None:
-        """Train with the tuned values, if the run has some."""
+        """Set the tuned values in the config, if the run has any."""
         if path:
             self.cfg = Tuning.read(path).merge_into(self.cfg)
 
@@ -327,15 +327,15 @@ class TrainingStep(Step):
         return Path(self.params.checkpoints)
 
     def sole_training(self) -> AbstractContextManager[bool]:
-        """Train while no trial of a search with the same pipeline is trained on this fold.
+        """Wait until no trial of a search trains the same pipeline on this fold, and keep new ones from starting.
 
         Returns:
-            A context, whose value is True if the step has waited for one.
+            A context whose value is True if the step has waited.
         """
         return nullcontext(False) if process_rank() else sole_training(self.checkpoints)
 
     def last_checkpoint(self) -> Path | None:
-        """Return the checkpoint that an interrupted training resumes at, None if it begins."""
+        """Return the checkpoint from which an interrupted training resumes; None without one."""
         from mml_lib.training.checkpoints import problem_of
 
         problem = partial(problem_of, divisions=divisions_of(self.get_structs()))
@@ -363,8 +363,8 @@ class TrainingStep(Step):
     def store_model(self, model: "MMLModule", trainer: "Trainer") -> None:
         """Write weights, history and model storage.
 
-        The checkpoints stay until Snakemake has recorded the step as done: a kill at this moment must not cost epochs.
-        Where several processes train together, the first one writes.
+        Checkpoints are kept until Snakemake has recorded the step as finished: a kill in between loses no epochs.
+        In distributed training, only the first process writes.
         """
         if process_rank():
             return
@@ -373,24 +373,24 @@ class TrainingStep(Step):
 
         structs = self.get_structs()
         tokens = {"task": self.task, "run": self.run, "fold": self.fold}
-        about = {
+        header = {
             **tokens,
             "mean": model.mean.flatten().tolist(),
             "std": model.std.flatten().tolist(),
             "classes": {struct.name: struct.classes for struct in structs},
             DIVISIONS: divisions_of(structs),
         }
-        kept = model.keep_best()
-        further = {
+        best = model.keep_best()
+        origin = {
             "co_tasks": [struct.name for struct in structs[1:]],
             "pretrained": self.started_from and self.started_from.chosen,
         }
-        storage = storage_of(model, trainer, kept, tokens | further, created=time.strftime("%F %T"))
+        storage = storage_of(model, trainer, best, tokens | origin, created=time.strftime("%F %T"))
         if self.cfg.adapters:
             from mml_lib.models.adapters import merge_adapters
 
             merge_adapters(model.network)
-        save_network(model.network, self.output.parameters, about)
+        save_network(model.network, self.output.parameters, header)
         write_text(self.output.history, history_csv(model.history))
         storage.write(self.output.model)
 

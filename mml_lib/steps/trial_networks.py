@@ -1,4 +1,4 @@
-"""Networks of trials, which a run that a search has chosen takes over."""
+"""Networks of trials that the best run of a search reuses."""
 
 import logging
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 def take_trial_network(step: "TrainingStep", stores: Mapping[str, str], others_trained: bool) -> bool:
-    """Copy the network of a trial with the same pipeline and fold, if a search has chosen the run and trained one.
+    """Copy the network of a trial with the same pipeline and fold, if the search has trained one.
 
     Args:
-        step: a training.
+        step: the training.
         stores: patterns of the paths of networks.
-        others_trained: True if the step has waited for a trial of its own run, which may have stored the network.
+        others_trained: True if the step has waited for a trial of the same run, which may have stored the network.
 
     Returns:
-        True if there is nothing left to train.
+        True if the network exists, so that no training is needed.
     """
     run = step.pipeline.content.get("search", {}).get("trained_as", step.run if others_trained else None)
     if run is None:
@@ -45,10 +45,10 @@ def take_trial_network(step: "TrainingStep", stores: Mapping[str, str], others_t
         return True
     assert step.run is not None, "a training has a run"
     network, header = load_network(paths["parameters"])
-    about = {key: header[key] for key in ("task", "run", "fold", "mean", "std", "classes", DIVISIONS) if key in header}
-    about["run"] = step.run
-    save_network(network, step.output.parameters, about)
+    kept = {key: header[key] for key in ("task", "run", "fold", "mean", "std", "classes", DIVISIONS) if key in header}
+    kept["run"] = step.run
+    save_network(network, step.output.parameters, kept)
     write_text(step.output.history, paths["history"].read_text(encoding="utf-8"))
     replace(ModelStorage.read(paths["models"]), run=step.run).write(step.output.model)
-    logger.info("taken over from run %s, which a trial of the search has trained", run)
+    logger.info("network copied from run %s, which a trial of the search has trained", run)
     return True

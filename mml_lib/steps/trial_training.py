@@ -1,7 +1,7 @@
 """Training of a trial of a search, on one fold, up to a number of epochs.
 
-A trial is an ordinary run: its checkpoints and its network are stored under the run id of its pipeline, and a network
-that is stored there already is not trained again.
+A trial is an ordinary run: its checkpoints and its network are stored under the run id of its pipeline. A network that
+exists is not trained again.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ class TrialTraining:
     Args:
         step: the step.
         trial: the trial.
-        epochs: number of epochs after which it pauses; None: it is trained in full.
-        objectives: what trials are compared by.
+        epochs: number of epochs after which it pauses; None: no pause.
+        objectives: objectives of the search.
         stores: patterns of the paths of networks, checkpoints and pipelines.
     """
 
@@ -59,26 +59,26 @@ class TrialTraining:
         self.epochs = epochs
 
     def _step(self, step: "TrainingStep", pipeline: Pipeline) -> "TrainingStep":
-        """Return the step as that of an ordinary training of the trial's pipeline."""
-        own = copy.copy(step)
-        own.__dict__.pop("cfg", None)
-        own.pipeline = pipeline
-        own.run = pipeline.run
-        own.output = SimpleNamespace(
+        """Return a copy of the step that trains the trial's pipeline like an ordinary training."""
+        trial_step = copy.copy(step)
+        trial_step.__dict__.pop("cfg", None)
+        trial_step.pipeline = pipeline
+        trial_step.run = pipeline.run
+        trial_step.output = SimpleNamespace(
             parameters=self.paths["parameters"], history=self.paths["history"], model=self.paths["models"]
         )
-        own.params = _Params(
+        trial_step.params = _Params(
             candidates=step.params.candidates,
             datasets=step.params.datasets,
             checkpoints=str(self.paths["checkpoint"]),
             tensorboard=str(self.paths["tensorboard"]),
             logger=str(self.paths["logger"]),
         )
-        own.threads = step.params.threads
-        return own
+        trial_step.threads = step.params.threads
+        return trial_step
 
     def result(self) -> TrialResult:
-        """Return the result, after a training if there is none yet."""
+        """Return the result of the trial; train it first if necessary."""
         with sole_training(self.paths["checkpoint"]):
             try:
                 return self._stored() or self._paused() or self._trained()
@@ -91,7 +91,7 @@ class TrialTraining:
         return TrialResult(self.run, 0, None, reason)
 
     def _stored(self) -> TrialResult | None:
-        """Return the result of the stored network, if there is one."""
+        """Return the result of the stored network; None without one."""
         files = [self.paths[key] for key in NETWORK]
         if not all(path.exists() for path in files):
             return None
@@ -99,12 +99,12 @@ class TrialTraining:
         storage = ModelStorage.read(self.paths["models"])
         history = read_history(self.paths["history"])
         # An older training may have had other metrics.
-        if any(f"val/{objective.name}" not in history[-1] for objective in self._measured):
+        if any(f"val/{objective.name}" not in history[-1] for objective in self._validated_objectives):
             return None
         return self._result(history, storage.training_time, storage.num_parameters)
 
     def _paused(self) -> TrialResult | None:
-        """Return the result of a checkpoint that has the epochs behind it, if there is one."""
+        """Return the result of a checkpoint after enough epochs; None without one."""
         if self.epochs is None or (checkpoint := self.step.last_checkpoint()) is None:
             return None
         import torch
@@ -115,7 +115,7 @@ class TrialTraining:
         return self._result(state["mml"]["history"], state["mml"]["seconds"], 0)
 
     def _trained(self) -> TrialResult:
-        """Train up to the epochs, and store the network of a finished training."""
+        """Train until the pause or the end, and store the network of a finished training."""
         from mml_lib.training.pausing import Pause
 
         step = self.step
@@ -124,7 +124,7 @@ class TrialTraining:
         start = step.pretrained(step.input.selection)
         try:
             model = step.create_model([struct, *co_structs], load_parameters=start)
-            model.create_optimizer()  # of values that do not fit each other
+            model.create_optimizer()  # fails for incompatible values
         except MMLError as error:
             raise TrainingFailed(str(error)) from error
         trainer = step.create_trainer()
@@ -139,7 +139,7 @@ class TrialTraining:
         return self._result(model.history, model.seconds, parameters)
 
     def _store(self, model: Any, trainer: Any) -> None:
-        """Store pipeline and network as those of an ordinary run."""
+        """Store pipeline and network under the paths of an ordinary run."""
         for key in ("pipeline", *NETWORK):
             self.paths[key].parent.mkdir(parents=True, exist_ok=True)
             if key != "pipeline":
@@ -153,20 +153,20 @@ class TrialTraining:
         remove_checkpoints(self.paths["checkpoint"])
 
     @property
-    def _measured(self) -> list[Objective]:
-        """The objectives that are values on the validation split."""
+    def _validated_objectives(self) -> list[Objective]:
+        """The objectives that are measured on the validation split."""
         from mml_lib.config.analysis.search_options import COSTS
 
         return [objective for objective in self.objectives if objective.name not in COSTS]
 
     def _result(self, history: Sequence[Mapping[str, float]], seconds: float, parameters: int) -> TrialResult:
         rows = [row for row in history if self.epochs is None or row["epoch"] < self.epochs]
-        # Rounded as it is stored with the network: a step that is killed after that has the same result.
+        # Rounded like the stored value: a step that is killed after storing the network returns the same result.
         costs = {"training_time": round(seconds, 3), "num_parameters": parameters}
-        kept = kept_row(rows, self.step.cfg.store_best)
+        stored = kept_row(rows, self.step.cfg.store_best)
         values = {}
         for objective in self.objectives:
-            value = costs.get(objective.name, kept.get(f"val/{objective.name}", math.nan))
+            value = costs.get(objective.name, stored.get(f"val/{objective.name}", math.nan))
             if not math.isfinite(value):
                 return self._failure(f"val/{objective.name} is undefined after {len(rows)} epochs")
             values[objective.name] = float(value)
@@ -181,11 +181,11 @@ class _Params(SimpleNamespace):
 
 
 def kept_row(rows: Sequence[Mapping[str, float]], store_best: Any) -> Mapping[str, float]:
-    """Return the epoch of a history whose weights would be stored: the best one by `store_best`, or the last validated.
+    """Return the epoch of a history whose weights are stored: the best one by `store_best`, or the last validated one.
 
     Args:
-        rows: the history, a row an epoch.
-        store_best: section of the study; None: it has none.
+        rows: history with one row per epoch.
+        store_best: section of the study; None without one.
     """
     validated = [row for row in rows if "val/loss" in row]
     if store_best is None or not validated:

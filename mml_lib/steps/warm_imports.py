@@ -1,6 +1,6 @@
-"""Modules that the warm process imports, and the state of libraries that its forks inherit.
+"""Modules that the warm process imports, and state of libraries that its forks inherit.
 
-A fork that imports a module, or looks for the libraries of this process, does so again for each step.
+Without them, each fork would spend time on the same imports and look-ups.
 """
 
 import ast
@@ -23,7 +23,7 @@ IMPORTED_BY_STEPS = (
     "encodings.cp437",
     "encodings.utf_8_sig",
 )
-"""Modules of all steps."""
+"""Modules that all steps import."""
 
 IMPORTED = (
     *IMPORTED_BY_STEPS,
@@ -36,7 +36,7 @@ IMPORTED = (
     "mml_lib.models.schedules",
     "torch.utils.serialization.config",
 )
-"""Modules of trainings and predictions, which the process imports before it listens."""
+"""Modules of trainings and predictions. The warm process imports them before it accepts requests."""
 
 IMPORTED_LATE = {
     "mml_lib.search.trial_tables": ("optuna", "optuna.importance", "optuna.storages"),
@@ -51,11 +51,11 @@ IMPORTED_LATE = {
     ),
     "pandas": ("pandas.io.formats.csvs", "pandas.io.formats.string"),
 }
-"""Modules that functions of a module, or of a package, import."""
+"""Modules that functions of a module or a package import."""
 
 
-def modules_of(scripts: Iterable[str]) -> Iterator[str]:
-    """Return the modules from which scripts import, and those that their functions import."""
+def modules_of_scripts(scripts: Iterable[str]) -> Iterator[str]:
+    """Return the modules that scripts import, and those that functions of these modules import."""
     for script in scripts:
         for module in imported_by(Path(script).read_text(encoding="utf-8")):
             yield module
@@ -65,7 +65,7 @@ def modules_of(scripts: Iterable[str]) -> Iterator[str]:
 
 
 def imported_by(source: str) -> Iterator[str]:
-    """Return the modules that the source of a script imports, or from which it imports."""
+    """Return the names of modules in the import statements of a script."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
@@ -75,25 +75,22 @@ def imported_by(source: str) -> Iterator[str]:
 
 @functools.cache
 def thread_pools() -> "ThreadpoolController":
-    """Return the thread pools of the loaded libraries. To look for them takes longer than to limit them."""
+    """Return the thread pools of the loaded libraries. Finding them takes longer than limiting them."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
-def remember_entry_points() -> None:
-    """Let Lightning look through the installed packages for callbacks once, not for each of its trainers."""
+def cache_entry_points() -> None:
+    """Cache the entry points of installed packages, which Lightning reads for each trainer."""
     if registry := sys.modules.get("lightning.fabric.utilities.registry"):
         remembered = functools.cache(entry_points)
         remembered(group="lightning.pytorch.callbacks_factory")
         vars(registry)["entry_points"] = remembered
 
 
-def forget_exit_functions() -> None:
-    """Keep forks from taking apart at their end what this process has imported, which half of a short step goes to.
-
-    torch removes each operator that it has registered, and has a table of its compilations made.
-    """
+def skip_finalizers() -> None:
+    """Skip the finalizers of imported libraries in forks: torch's take half of the time of a short step."""
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]  # private: no list of them
         finalizer.atexit = False
     if dynamo := sys.modules.get("torch._dynamo.utils"):

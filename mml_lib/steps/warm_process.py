@@ -1,11 +1,10 @@
-"""The warm process: it has imported torch, Lightning and timm, and forks off each step that needs them.
+"""The warm process: it imports torch, Lightning and timm once, and runs each step that needs them in a fork.
 
-Importing them takes seconds, which small steps pay again and again. The process ends with its run's Snakemake.
-In a run whose steps need no torch, the process is light: it imports the modules of the planned scripts alone.
-`machine.warm_start` is what its clients import. While it is idle it imports the modules of the planned scripts, which
-their forks then have.
+These imports take seconds, which each small step would spend again. While the process is idle, it also imports the
+modules of the planned scripts. In a run without steps that need torch, the process is light: it imports the modules of
+the planned scripts only. It ends with its Snakemake. `machine.warm_start` is the module for its clients.
 
-The process computes nothing itself, so that what it forks has touched no GPU and has no threads.
+The process computes nothing itself, so that its forks start without CUDA and without threads.
 """
 
 import atexit
@@ -32,20 +31,20 @@ from mml_lib.machine.warm_start import FOLDER, LIGHT, RELAYED, SCRIPTS, SIGNALS,
 from mml_lib.steps.warm_imports import (
     IMPORTED,
     IMPORTED_BY_STEPS,
-    forget_exit_functions,
-    modules_of,
-    remember_entry_points,
+    cache_entry_points,
+    modules_of_scripts,
+    skip_finalizers,
     thread_pools,
 )
 
 
 class WarmProcess:
-    """Listens, forks, and tells each client how its fork ended.
+    """Accepts requests, forks, and sends each client the exit status of its fork.
 
     Args:
-        folder: where the socket is made.
-        code: `code_key` before anything was imported, which sets variables.
-        modules: to import while the process is idle.
+        folder: folder for the socket.
+        code: `code_key` before the imports, which set environment variables.
+        modules: modules to import while the process is idle.
     """
 
     def __init__(self, folder: Path, code: Any, modules: Iterable[str] = ()):
@@ -57,7 +56,7 @@ class WarmProcess:
         self.relay: socket.socket | None = None
         self.relayed = folder / RELAYED
         self.ignored = {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}
-        if own_job():  # SLURM signals all processes of a job, and steps decide what they do then
+        if own_job():  # SLURM signals all processes of a job; steps handle the signal
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.selector = selectors.DefaultSelector()
         self.ended, self.ending = socket.socketpair()
@@ -73,7 +72,7 @@ class WarmProcess:
         os.rename(folder / "binding", folder / "socket")
 
     def serve(self) -> dict[str, Any] | None:
-        """Return a request to run in a fork; in the process itself return None, when its Snakemake has ended."""
+        """Serve until Snakemake has ended, then return None. In a fork, return the request to run."""
         while supervisor_lives() or self.clients:
             events = self.selector.select(timeout=0.5 if self.has_imported_all else 0)
             if not events and not self.has_imported_all:
@@ -85,12 +84,12 @@ class WarmProcess:
                 elif key.fileobj is self.ended:
                     self.ended.recv(4096)
                 elif key.fileobj is self.relay:
-                    self._hand_signals_on()
+                    self._forward_signals()
                 elif isinstance(client := key.fileobj, socket.socket) and is_gone(client):  # it was killed
                     if client not in self.direct:  # the forks of a killed Snakemake end by themselves
                         self._signal(client, signal.SIGKILL)
                     self.selector.unregister(client)
-            self._reap()
+            self._report_ended_forks()
         return None
 
     def _signal(self, client: socket.socket, number: int) -> None:
@@ -98,8 +97,8 @@ class WarmProcess:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.clients[client], number)
 
-    def _hand_signals_on(self) -> None:
-        """Send the signals that the relay has got to the forks that have no client to hand them on."""
+    def _forward_signals(self) -> None:
+        """Forward signals of the relay to the forks that have no client process."""
         relay, numbers = self.relay, b""
         if relay is not None:
             with contextlib.suppress(OSError):
@@ -114,17 +113,17 @@ class WarmProcess:
             self.relay = None
 
     def _import_one(self) -> None:
-        """Import one further module. Its own step reports an error, such as a missing package."""
+        """Import the next module. Errors, such as a missing package, are left to the step that needs it."""
         module = next(self.modules, None)
         if module is None:
             self.has_imported_all = True
-            settle_imports()
+            freeze_imports()
             return
         with contextlib.suppress(Exception):
             importlib.import_module(module)
 
     def _accept(self) -> dict[str, Any] | None:
-        """Take a request; return it in the fork, None in this process."""
+        """Accept a request; return it in the fork, and None in this process."""
         connection, _ = self.listener.accept()
         try:
             _, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -151,23 +150,23 @@ class WarmProcess:
             if request.get("direct"):
                 self.direct.add(connection)
             self.selector.register(connection, selectors.EVENT_READ)
-            _tell(connection, pid=pid)
+            _answer(connection, pid=pid)
         return None
 
-    def _reap(self) -> None:
-        """Tell clients whose fork has ended."""
+    def _report_ended_forks(self) -> None:
+        """Send clients the exit status, time and memory of forks that have ended."""
         for connection, pid in list(self.clients.items()):
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:
                 seconds = usage.ru_utime + usage.ru_stime
-                _tell(connection, status=os.waitstatus_to_exitcode(status), seconds=seconds, kib=usage.ru_maxrss)
+                _answer(connection, status=os.waitstatus_to_exitcode(status), seconds=seconds, kib=usage.ru_maxrss)
                 with contextlib.suppress(KeyError):
                     self.selector.unregister(connection)
                 connection.close()
                 del self.clients[connection]
                 self.direct.discard(connection)
 
-    def leave(self) -> None:
+    def close_streams(self) -> None:
         """Close the streams that a fork does not need."""
         signal.set_wakeup_fd(-1)
         for number in (*SIGNALS, signal.SIGCHLD):
@@ -181,27 +180,27 @@ class WarmProcess:
 
 
 def is_gone(connection: socket.socket) -> bool:
-    """Return True if the other end is closed. If it was killed with an unread answer, it leaves an error."""
+    """Return True if the client has closed the connection, or was killed."""
     try:
         return not connection.recv(4096)
     except OSError:
         return True
 
 
-def _tell(connection: socket.socket, **answer: float) -> None:
+def _answer(connection: socket.socket, **answer: float) -> None:
     with contextlib.suppress(OSError):
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _become(request: dict[str, Any]) -> None:
-    """Give this process the streams, environment, folder, arguments and threads of the client."""
+def _adopt_client(request: dict[str, Any]) -> None:
+    """Set streams, environment, working folder, arguments and number of threads to those of the client."""
     for number, stream in enumerate(request["streams"]):
         os.dup2(stream, number)
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.environ.pop(FOLDER, None)
-    tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
+    tempfile.tempdir = None  # imports may have cached that of the previous environment
     os.chdir(request["cwd"])
     sys.argv = request["argv"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
@@ -211,10 +210,10 @@ def _become(request: dict[str, Any]) -> None:
         thread_pools().limit(limits=int(threads))
 
 
-def settle_imports() -> None:
-    """Prepare what was imported for forks: each page of it that they write to is copied."""
-    forget_exit_functions()
-    remember_entry_points()
+def freeze_imports() -> None:
+    """Prepare imported modules for forks, so that they write to few memory pages of this process."""
+    skip_finalizers()
+    cache_entry_points()
     thread_pools.cache_clear()
     thread_pools()
     gc.collect()
@@ -222,9 +221,9 @@ def settle_imports() -> None:
 
 
 def main(folder: Path) -> None:
-    """Import, serve, and in each fork run the script of its client."""
+    """Import modules, serve requests, and run the script of each request in a fork."""
     code = code_key()
-    modules = modules_of(filter(None, os.environ.get(SCRIPTS, "").split(os.pathsep)))
+    modules = modules_of_scripts(filter(None, os.environ.get(SCRIPTS, "").split(os.pathsep)))
     if LIGHT in os.environ:
         for module in (*IMPORTED_BY_STEPS, *modules):
             with contextlib.suppress(Exception):
@@ -235,20 +234,20 @@ def main(folder: Path) -> None:
         import torch
 
         if torch.cuda.is_initialized():
-            sys.exit("a GPU is in use already, which forks could not use then")
-    settle_imports()
+            sys.exit("CUDA was initialised before forking; forks could not use it")
+    freeze_imports()
     process = WarmProcess(folder, code, modules)
     request = process.serve()
     if request is None:
         shutil.rmtree(folder, ignore_errors=True)
-        os._exit(0)  # taking apart all that was imported would take a second
-    process.leave()
-    _become(request)
+        os._exit(0)  # finalizers of imported libraries would take a second
+    process.close_streams()
+    _adopt_client(request)
     os._exit(_run(sys.argv[0]))
 
 
 def _run(script: str) -> int:
-    """Run a script as Python does, up to the functions that are registered for its end; return its exit status."""
+    """Run a script and its exit functions like the Python interpreter; return its exit status."""
     try:
         runpy.run_path(script, run_name="__main__")
         status = 0

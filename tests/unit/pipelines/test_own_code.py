@@ -284,7 +284,7 @@ def test_a_step_trains_no_pipeline_by_other_code_than_it_was_planned_with(tmp_pa
     step.pipeline = run.pipeline
     step.check_code()
     edit(loss, "* 1.0", "* 3.0")
-    with pytest.raises(MMLError, match=rf"run {run.id} of mine was planned with other code.*{loss.stem}.*run the"):
+    with pytest.raises(MMLError, match=rf"run {run.id} of mine: the code of .*{loss.stem}.*run the"):
         step.check_code()
 
 

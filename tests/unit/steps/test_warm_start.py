@@ -361,7 +361,7 @@ from mml_lib.steps.warm_process import WarmProcess
 
 process = WarmProcess(Path({str(tmp_path)!r}), [])
 print(signal.getsignal(signal.SIGTERM).name)
-process.leave()
+process.close_streams()
 print(signal.getsignal(signal.SIGTERM).name, signal.getsignal(signal.SIGUSR1).name)
 """
     ignoring = f"import os, signal, sys; signal.signal(signal.SIGUSR1, signal.SIG_IGN); {EXECUTE}"
