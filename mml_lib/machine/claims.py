@@ -1,7 +1,7 @@
-"""Claims: a running Snakemake reserves the shared data that it makes, so that others wait instead of making them too.
+"""Claims: a running Snakemake reserves the shared data that it will write, so that no other one writes them as well.
 
 Before its first step, a Snakemake claims its outputs below the data root. A Snakemake of another project with the same
-outputs waits until they exist or the claim is void. A claim is held by a kernel lock, which dies with its process.
+outputs waits until they exist or the claim is void. A claim is a kernel lock, which is released when its process ends.
 """
 
 import atexit
@@ -43,10 +43,10 @@ class Claim:
 
 
 class Claims:
-    """The claims on a data root.
+    """Claims on a data root.
 
     Args:
-        folder: where they lie.
+        folder: folder of the claims' files.
         project: the project of this Snakemake.
     """
 
@@ -57,53 +57,53 @@ class Claims:
         self._held: IO[Any] | None = None
 
     def take(self, paths: Collection[str]) -> bool:
-        """Claim outputs, by paths below the root; wait while another process makes some of them.
+        """Claim outputs, given as paths below the root. Wait while another process writes any of them.
 
         Returns:
-            True if all of them are still missing; otherwise the plan is out of date.
+            True if all of them are still missing; False if the plan is outdated.
 
         Raises:
             MMLError: the folder cannot be written.
         """
         if not paths:
-            with suppress(OSError):  # perhaps a data root that is only read
-                self._drop_void()
+            with suppress(OSError):  # the data root may be read-only
+                self._remove_void()
             return True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._alone():
-                others = self._of_others(paths)
-                if not others and not any((self.root / path).exists() for path in paths):
+            with self._lock():
+                claimed = self._missing_claimed(paths)
+                if not claimed and not any((self.root / path).exists() for path in paths):
                     self._write(paths)
                     return True
         except OSError as error:
             raise MMLError(f"the data path {self.root} cannot be written ({error.strerror})") from error
-        for holder, path in others.items():
-            say(f"waiting for {self.root / path}, which {holder} makes")
-        while others:
+        for holder, path in claimed.items():
+            say(f"waiting for {self.root / path}, which {holder} writes")
+        while claimed:
             time.sleep(0.2)
-            with self._alone():
-                others = self._of_others(paths)
+            with self._lock():
+                claimed = self._missing_claimed(paths)
         return False
 
-    def are_others(self, paths: Collection[str]) -> bool:
+    def are_claimed_elsewhere(self, paths: Collection[str]) -> bool:
         """Return True if another process has claimed one of these paths, existing or not."""
         if not any(self.folder.glob("*.json")):
             return False
-        with self._alone():
+        with self._lock():
             return any(self._claimed(paths))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Lock the claims, for reading and writing, against other processes."""
+    def _lock(self) -> Iterator[None]:
+        """Lock the claims for reading and writing."""
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _drop_void(self) -> None:
+    def _remove_void(self) -> None:
         if any(self.folder.glob("*.json")):
-            with self._alone():
-                self._of_others(())
+            with self._lock():
+                self._missing_claimed(())
 
     def _write(self, paths: Collection[str]) -> None:
         claim = Claim(self.project, os.getpid(), socket.gethostname(), sorted(paths))
@@ -114,8 +114,8 @@ class Claims:
         self._held.flush()
         atexit.register(path.unlink, missing_ok=True)
 
-    def _of_others(self, paths: Collection[str]) -> dict[str, str]:
-        """Return the first missing path that each other process claims, by a description of the process."""
+    def _missing_claimed(self, paths: Collection[str]) -> dict[str, str]:
+        """Return the first missing path that each other process has claimed, by a description of the process."""
         owners: dict[str, str] = {}
         for path, claim in self._claimed(paths):
             if not (self.root / path).exists():
@@ -129,7 +129,7 @@ class Claims:
 
 
 def _read(file: Path) -> Claim | None:
-    """Return a claim; if no process holds it any more, remove its file and return None."""
+    """Return a claim; if its process has ended, remove its file and return None."""
     try:
         with open(file, encoding="utf-8") as claim:
             try:

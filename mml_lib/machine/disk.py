@@ -3,17 +3,24 @@
 import errno
 from collections.abc import Iterator
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-WORDS = ("no space left", "os error 28", "disk quota exceeded", "os error 122", "pytorchstreamwriter", "unexpected pos")
-"""How numpy, safetensors and torch say it, which raise errors of their own."""
+CODES = (errno.ENOSPC, errno.EDQUOT)
+MESSAGES = (
+    "no space left",
+    "os error 28",
+    "disk quota exceeded",
+    "os error 122",
+    "pytorchstreamwriter",
+    "unexpected pos",
+)
+"""Parts of the messages of NumPy, safetensors and torch, which raise errors of other classes."""
 
-REMEDY = "the disk is full; make space, then run the same command again: it goes on from here"
+REMEDY = "the disk is full; make space, then run the same command again: it continues from here"
 
 
 def is_full_disk(error: BaseException) -> bool:
     """Return True if a full disk or quota caused an error."""
     return any(
-        (isinstance(cause, OSError) and cause.errno in FULL) or any(word in str(cause).lower() for word in WORDS)
+        (isinstance(cause, OSError) and cause.errno in CODES) or any(word in str(cause).lower() for word in MESSAGES)
         for cause in _chain(error)
     )
 

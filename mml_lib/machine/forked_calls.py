@@ -1,4 +1,4 @@
-"""Calls that forks of this process share among them."""
+"""Calls that are distributed to forks of this process."""
 
 import ctypes
 import multiprocessing
@@ -12,26 +12,26 @@ Call = Callable[[], None]
 
 PR_SET_PDEATHSIG = 1
 
-_waiting: list[Call] = []  # forks inherit it, so that no call has to be sent to them
+_pending: list[Call] = []  # forks inherit it, so that calls need no pickling
 
 
 @dataclass(frozen=True)
 class ForkedCalls:
-    """Calls that write files: each one at once, or in forks of this process when all are known.
+    """Calls that write files, either immediately or, at the end, in forks of this process.
 
     Args:
-        processes: number of forks; 1, and elsewhere than on Linux: this process makes the calls.
+        processes: number of forks. With 1, and on other systems than Linux, this process runs the calls immediately.
     """
 
     processes: int = 1
     _calls: list[tuple[bool, Call]] = field(default_factory=list)
 
     def add(self, call: Call, long: bool = False) -> None:
-        """Make a call, now or in `finish`.
+        """Add a call, which runs now or in `finish`.
 
         Args:
-            call: writes files, and returns nothing.
-            long: True for a call that takes longer than others: it comes first.
+            call: function that writes files.
+            long: True for a call that takes longer than others. It runs first.
         """
         if self.processes == 1 or sys.platform != "linux":
             call()
@@ -39,23 +39,23 @@ class ForkedCalls:
             self._calls.append((long, call))
 
     def finish(self) -> None:
-        """Make the calls that wait. The first error of a call is raised here."""
+        """Run the added calls. Raise the first error of a call."""
         calls = [call for _, call in sorted(self._calls, key=lambda waiting: not waiting[0])]
         self._calls.clear()
         if calls:
-            _waiting[:] = calls
+            _pending[:] = calls
             processes = min(self.processes, len(calls))
             with ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _end_with_parent) as pool:
-                for _ in pool.map(_make, range(len(calls))):
+                for _ in pool.map(_run_call, range(len(calls))):
                     pass
-            _waiting.clear()
+            _pending.clear()
 
 
 def _end_with_parent() -> None:
-    """Let this process be killed when the one that forked it ends: its files would be leftovers."""
+    """Have the kernel kill this process when its parent ends, so that it leaves no files behind."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _make(number: int) -> None:
-    _waiting[number]()
+def _run_call(number: int) -> None:
+    _pending[number]()

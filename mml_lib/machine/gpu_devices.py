@@ -1,4 +1,4 @@
-"""The GPUs of this machine, as the driver's tool `nvidia-smi` lists them; CUDA is not initialised."""
+"""GPUs of this machine, from `nvidia-smi`, without initialising CUDA."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from mml_lib.errors import MMLError
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 TOOL = "nvidia-smi"
 TIMEOUT = 60
-"""Seconds to wait for `nvidia-smi`, which takes some where the driver has to start first."""
+"""Seconds to wait for `nvidia-smi`, which may have to start the driver."""
 
 DEVICE_FILES = ("nvidia*", "nvhost-gpu", "kfd", "dxg")
 """Files below /dev of GPUs: NVIDIA, Jetson, AMD, Windows."""
@@ -23,9 +23,9 @@ class Gpu:
     """One GPU.
 
     Args:
-        uuid: what CUDA_VISIBLE_DEVICES may name it by; other than a number, the same in containers.
-        memory: in MB.
-        used: by all programs, in MB.
+        uuid: identifier for CUDA_VISIBLE_DEVICES. Unlike an index, it is the same in containers.
+        memory: total memory in MB.
+        used: memory that all programs use, in MB.
     """
 
     uuid: str
@@ -34,10 +34,10 @@ class Gpu:
 
 
 def all_gpus() -> list[Gpu]:
-    """Return the NVIDIA GPUs of this machine, in the order in which `nvidia-smi` counts them.
+    """Return the NVIDIA GPUs of this machine in the order of `nvidia-smi`.
 
     Raises:
-        MMLError: the tool is there but fails.
+        MMLError: the tool fails.
     """
     if shutil.which(TOOL) is None:
         return []
@@ -57,40 +57,39 @@ def all_gpus() -> list[Gpu]:
         raise _broken(process.stdout) from error
 
 
-def _broken(words: object) -> MMLError:
+def _broken(output: object) -> MMLError:
     return MMLError(
-        f"{TOOL} cannot tell which GPUs there are ({str(words).strip()}); mend the driver, or set "
-        "trainer.accelerator: cpu"
+        f"{TOOL} cannot list GPUs ({str(output).strip()}); repair the driver, or set trainer.accelerator: cpu"
     )
 
 
 def visible_gpus() -> list[Gpu]:
-    """Return those GPUs that CUDA_VISIBLE_DEVICES leaves to this process, in its order: all where it is not set.
+    """Return the GPUs in CUDA_VISIBLE_DEVICES, in its order; all GPUs if it is not set.
 
-    Numbers count as `nvidia-smi` does. Parts of a GPU (MIG) are known where the variable names them, but for their
-    memory, which is said to be 0.
+    Indices refer to the order of `nvidia-smi`. Parts of a GPU (MIG) are returned if the variable names them, with a
+    memory of 0.
     """
     chosen = os.environ.get(VISIBLE)
     gpus = all_gpus() if chosen is None or chosen.strip() else []
     if chosen is None:
         return gpus
     visible: list[Gpu] = []
-    for word in map(str.strip, chosen.split(",")):
-        gpu = _named(word, gpus)
-        if gpu is None:  # CUDA, too, takes those up to the first that is not there
+    for name in map(str.strip, chosen.split(",")):
+        gpu = _named(name, gpus)
+        if gpu is None:  # like CUDA, ignore everything after the first unknown GPU
             break
         visible.append(gpu)
     return visible
 
 
-def _named(word: str, gpus: Sequence[Gpu]) -> Gpu | None:
-    if word.startswith("MIG-"):
-        return Gpu(word, 0)
-    if word.isdigit():
-        return gpus[int(word)] if int(word) < len(gpus) else None
-    return next((gpu for gpu in gpus if word and gpu.uuid.startswith(word)), None)
+def _named(name: str, gpus: Sequence[Gpu]) -> Gpu | None:
+    if name.startswith("MIG-"):
+        return Gpu(name, 0)
+    if name.isdigit():
+        return gpus[int(name)] if int(name) < len(gpus) else None
+    return next((gpu for gpu in gpus if name and gpu.uuid.startswith(name)), None)
 
 
 def may_have_gpu() -> bool:
-    """Return True if this machine shows signs of a GPU of any kind, also one that `nvidia-smi` does not list."""
+    """Return True if this machine may have a GPU, also one that `nvidia-smi` does not list."""
     return bool(shutil.which(TOOL)) or any(any(Path("/dev").glob(pattern)) for pattern in DEVICE_FILES)

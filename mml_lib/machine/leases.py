@@ -1,9 +1,9 @@
-"""Leases: each step that computes on a GPU has one of its own, or its share of the memory of one.
+"""Leases: each step that computes on a GPU leases a GPU, or a share of its memory.
 
-All users of a machine share a folder with a file for each GPU. A lease is a lock of the kernel's on its bytes: on as
-many as the GPU has MB for a whole GPU, on fewer for a share. So shares never exceed the memory, whatever
-project they are of, and a lease dies with its process. Unlike those of `flock`, these locks are not inherited by forks,
-so that none outlives its step in a process that feeds it.
+All users of a machine share a folder with a file for each GPU. A lease is a kernel lock on as many bytes of this file
+as it has MB; the lease of a whole GPU locks as many bytes as the GPU has MB. Shares of several projects therefore never
+exceed the memory, and a lease ends with its process. Unlike locks of `flock`, these locks are not inherited by forks:
+the workers of a data loader do not prolong a lease.
 """
 
 import contextlib
@@ -20,85 +20,85 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.gpu_devices import VISIBLE, Gpu, visible_gpus
 
 FOLDER = "MML_GPU_LEASES"
-"""Environment variable that names the folder: for containers, which share it as a volume."""
+"""Environment variable with the path of the folder, for containers that share it as a volume."""
 
 SHARE = "MML_GPU_SHARE"
-"""Environment variable by which a step tells the processes that train with it how many MB of a GPU are theirs."""
+"""Environment variable with the leased MB of a GPU, for the processes of a distributed training."""
 
-COMMON = (Path("/run/lock"), Path("/tmp"))
-"""Where all users of a machine may write; what is there for locks comes first."""
+SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))
+"""Folders in which all users of a machine may write, the folder for locks first."""
 
-FILLED = 0.25
-"""Share of a GPU's memory from which on, where others use it, no step has it as a whole: a desktop needs less."""
+MAX_USED_SHARE = 0.25
+"""Largest share of a GPU's memory that other programs may use if a step leases the GPU. A desktop needs less."""
 
 INTERVAL = 2.0
-"""Seconds between two looks at GPUs that are not free."""
+"""Seconds between two attempts to lease."""
 
-HIGH = 500
-"""Lowest file number of leases: a process that ends closes the files of its GPU first, which have lower numbers."""
+MIN_FILE_NUMBER = 500
+"""Lowest file number of leases, so that a process that ends closes the files of its GPU first."""
 
-_HELD: list[int] = []  # open files, whose locks live as long as the process
+_LOCKS: list[int] = []  # open files, which keep the locks until the process ends
 
 
 @dataclass(frozen=True)
-class _Offer:
-    """A GPU as it is at the moment, the open file of its leases, how many MB are leased and how many others use."""
+class _GpuState:
+    """State of a GPU: the open file of its leases, the leased MB, and the MB that other programs use."""
 
     gpu: Gpu
     file: int
     leased: int
-    others: int
+    other_mb: int
 
-    def room(self, mem_mb: int | None) -> bool:
-        """Return True if a step fits that requests some MB or a whole GPU."""
+    def fits(self, mem_mb: int | None) -> bool:
+        """Return True if a request for some MB, or for the whole GPU (None), fits."""
         if mem_mb is None:
-            return not self.leased and not self.filled(None)
-        return self.leased + self.others + mem_mb <= self.gpu.memory
+            return not self.leased and not self.is_filled(None)
+        return self.leased + self.other_mb + mem_mb <= self.gpu.memory
 
-    def filled(self, mem_mb: int | None) -> bool:
-        """Return True if other programs alone leave too little."""
-        return self.others > (FILLED * self.gpu.memory if mem_mb is None else self.gpu.memory - mem_mb)
+    def is_filled(self, mem_mb: int | None) -> bool:
+        """Return True if a request does not fit because of other programs."""
+        return self.other_mb > (MAX_USED_SHARE * self.gpu.memory if mem_mb is None else self.gpu.memory - mem_mb)
 
 
 def own_share() -> int:
-    """Return the MB of a GPU that this step may use; 0 for whole GPUs, or none."""
+    """Return the MB of a GPU that this step may use; 0 for whole GPUs and steps without GPUs."""
     return int(os.environ.get(SHARE, 0))
 
 
-def lease_gpus(number: int, mem_mb: int | None, patience: float, report: Callable[[str], None]) -> list[Gpu]:
-    """Lease GPUs for this process as soon as enough are free, name them in CUDA_VISIBLE_DEVICES, and return them.
+def lease_gpus(number: int, mem_mb: int | None, timeout: float, report: Callable[[str], None]) -> list[Gpu]:
+    """Wait until enough GPUs are free, lease them, set CUDA_VISIBLE_DEVICES, and return them.
 
-    Other leases are waited for without limit, programs without a lease at most for `patience`.
+    The time to wait for other leases has no limit; `timeout` limits the time to wait for programs without a lease.
 
     Args:
         number: number of GPUs.
-        mem_mb: memory on each of them, whose rest other steps may use; None: the whole GPUs.
-        patience: seconds to wait for other programs.
+        mem_mb: memory of each GPU to lease, in MB; None: whole GPUs.
+        timeout: seconds to wait for other programs.
         report: called with the reason for waiting, whenever it changes.
 
     Raises:
-        MMLError: there are fewer, or other programs fill them for too long.
+        MMLError: there are too few GPUs, or other programs use them for too long.
     """
     reported, since = None, None
     while True:
         gpus = visible_gpus()
-        enough = [gpu for gpu in gpus if gpu.memory >= (mem_mb or 0)]
-        if len(enough) < number:
+        large_enough = [gpu for gpu in gpus if gpu.memory >= (mem_mb or 0)]
+        if len(large_enough) < number:
             raise MMLError(_too_few(number, mem_mb, gpus))
-        taken, offers = _take(enough, number, mem_mb)
-        if taken:
-            return taken
-        filled = [offer for offer in offers if offer.filled(mem_mb)]
-        hopeless = len(offers) - len(filled) < number
-        since = (since or time.monotonic()) if hopeless else None
-        if since is not None and time.monotonic() - since > patience:
+        leased, states = _take(large_enough, number, mem_mb)
+        if leased:
+            return leased
+        filled = [state for state in states if state.is_filled(mem_mb)]
+        is_blocked = len(states) - len(filled) < number
+        since = (since or time.monotonic()) if is_blocked else None
+        if since is not None and time.monotonic() - since > timeout:
             raise MMLError(
-                f"other programs have filled the GPUs for {patience / 60:g} minutes: {_words(filled)}; end them, set a "
+                f"other programs have filled the GPUs for {timeout / 60:g} minutes: {_usage(filled)}; end them, set a "
                 f"longer gpu_timeout, or leave these GPUs out by {VISIBLE}"
             )
-        if hopeless is not reported:
-            reported = hopeless
-            whom = f"other programs to leave {_words(filled)}" if hopeless else "other steps to leave a GPU"
+        if is_blocked is not reported:
+            reported = is_blocked
+            whom = f"other programs to free {_usage(filled)}" if is_blocked else "other steps to free a GPU"
             report(f"waiting for {whom}")
         time.sleep(INTERVAL)
 
@@ -112,91 +112,91 @@ def _too_few(number: int, mem_mb: int | None, gpus: Sequence[Gpu]) -> str:
     )
 
 
-def _words(offers: Sequence[_Offer]) -> str:
-    return ", ".join(f"{offer.others} of {offer.gpu.memory} MB of {offer.gpu.uuid}" for offer in offers)
+def _usage(states: Sequence[_GpuState]) -> str:
+    return ", ".join(f"{state.other_mb} of {state.gpu.memory} MB of {state.gpu.uuid}" for state in states)
 
 
-def _take(gpus: Sequence[Gpu], number: int, mem_mb: int | None) -> tuple[list[Gpu], list[_Offer]]:
-    """Lock so many of the GPUs, all at once, or none; return them, and how all are."""
+def _take(gpus: Sequence[Gpu], number: int, mem_mb: int | None) -> tuple[list[Gpu], list[_GpuState]]:
+    """Lease the given number of GPUs, or none; return the leased GPUs and the states of all."""
     folder = _folder()
-    with _alone(folder), contextlib.ExitStack() as stack:
-        offers = [_offer(gpu, _open(folder / gpu.uuid, stack)) for gpu in gpus]
-        fitting = [offer for offer in offers if offer.room(mem_mb)]
+    with _lock_states(folder), contextlib.ExitStack() as stack:
+        states = [_read_state(gpu, _open(folder / gpu.uuid, stack)) for gpu in gpus]
+        fitting = [state for state in states if state.fits(mem_mb)]
         if len(fitting) < number:
-            return [], offers
-        # The emptiest: steps that share GPUs divide themselves among them.
-        chosen = sorted(fitting, key=lambda offer: offer.leased + offer.others - offer.gpu.memory)[:number]
-        for offer in chosen:
-            _lock(offer, offer.gpu.memory if mem_mb is None else mem_mb)
-            _HELD.append(offer.file)
-        _keep(folder)
-        os.environ[VISIBLE] = ",".join(offer.gpu.uuid for offer in chosen)
-        return [offer.gpu for offer in chosen], offers
+            return [], states
+        # The GPUs with most free memory, so that steps are spread over GPUs.
+        chosen = sorted(fitting, key=lambda state: state.leased + state.other_mb - state.gpu.memory)[:number]
+        for state in chosen:
+            _lock(state, state.gpu.memory if mem_mb is None else mem_mb)
+            _LOCKS.append(state.file)
+        _lock_folder(folder)
+        os.environ[VISIBLE] = ",".join(state.gpu.uuid for state in chosen)
+        return [state.gpu for state in chosen], states
 
 
-def _offer(gpu: Gpu, file: int) -> _Offer:
+def _read_state(gpu: Gpu, file: int) -> _GpuState:
     """Return the state of a GPU; the caller holds the lock of the folder.
 
-    What others use is noted in the file, or it would pass for that of steps which do not use yet what they have leased.
+    The file records the MB of other programs: later, they cannot be told apart from memory that steps use.
     """
-    free = _free(file, 0, _length(gpu))
+    free = _lock_free(file, 0, _length(gpu))
     for low, high in free:
         fcntl.lockf(file, fcntl.LOCK_UN, high - low, low)
     leased = _length(gpu) - sum(high - low for low, high in free)
-    noted = os.pread(file, 32, 0).split()
-    others = min(gpu.used, max(gpu.used - leased, int(noted[0]) if noted and noted[0].isdigit() else 0))
-    os.pwrite(file, f"{others:<32}".encode(), 0)
-    return _Offer(gpu, file, leased, others)
+    recorded = os.pread(file, 32, 0).split()
+    other_mb = min(gpu.used, max(gpu.used - leased, int(recorded[0]) if recorded and recorded[0].isdigit() else 0))
+    os.pwrite(file, f"{other_mb:<32}".encode(), 0)
+    return _GpuState(gpu, file, leased, other_mb)
 
 
 def _length(gpu: Gpu) -> int:
-    return max(gpu.memory, 1)  # of a part of a GPU the memory is not known; it is leased as a whole
+    return max(gpu.memory, 1)  # the memory of a MIG part is unknown; it is leased as a whole
 
 
-def _lock(offer: _Offer, mem_mb: int) -> None:
-    """Lock as many bytes as MB, wherever they are free."""
+def _lock(state: _GpuState, mem_mb: int) -> None:
+    """Lock as many free bytes as MB."""
     missing = max(mem_mb, 1)
-    for low, high in _free(offer.file, 0, _length(offer.gpu)):
-        kept = min(high - low, missing)
-        missing -= kept
-        if kept < high - low:
-            fcntl.lockf(offer.file, fcntl.LOCK_UN, high - low - kept, low + kept)
+    for low, high in _lock_free(state.file, 0, _length(state.gpu)):
+        length = min(high - low, missing)
+        missing -= length
+        if length < high - low:
+            fcntl.lockf(state.file, fcntl.LOCK_UN, high - low - length, low + length)
 
 
-def _free(file: int, low: int, high: int) -> list[tuple[int, int]]:
-    """Lock all bytes between two that nobody has; return which."""
+def _lock_free(file: int, low: int, high: int) -> list[tuple[int, int]]:
+    """Lock all free bytes of a range; return the locked ranges."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, high - low, low)
-    except (BlockingIOError, PermissionError):  # systems differ in what they say
+    except (BlockingIOError, PermissionError):  # depends on the system
         if high - low == 1:
             return []
         middle = (low + high) // 2
-        return _free(file, low, middle) + _free(file, middle, high)
+        return _lock_free(file, low, middle) + _lock_free(file, middle, high)
     return [(low, high)]
 
 
 def _folder() -> Path:
-    """Return the folder that all users of the machine share, made if need be."""
+    """Return the folder that all users of the machine share; create it if necessary."""
     chosen = os.environ.get(FOLDER)
-    common = [path for path in COMMON if path.is_dir() and path.stat().st_mode & stat.S_IWOTH]
+    common = [path for path in SHARED_FOLDERS if path.is_dir() and path.stat().st_mode & stat.S_IWOTH]
     folder = Path(chosen) if chosen else (*common, Path(tempfile.gettempdir()))[0] / "mml-gpus"
     try:
-        with _all_may_write():
+        with _no_umask():
             folder.mkdir(0o1777, exist_ok=True)
     except OSError as error:
         raise _unusable(folder, error) from error
     return folder
 
 
-def _keep(folder: Path) -> None:
-    """Hold the folder too: systemd removes what lies in /tmp for days, but not in a folder that is locked."""
-    _HELD.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-    fcntl.flock(_HELD[-1], fcntl.LOCK_SH)
+def _lock_folder(folder: Path) -> None:
+    """Lock the folder: systemd removes old files from /tmp, except from locked folders."""
+    _LOCKS.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    fcntl.flock(_LOCKS[-1], fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
-def _all_may_write() -> Iterator[None]:
-    """Make files and folders for all users, at once."""
+def _no_umask() -> Iterator[None]:
+    """Create files and folders that all users may write."""
     before = os.umask(0)
     try:
         yield
@@ -212,39 +212,39 @@ def _unusable(path: Path, error: OSError) -> MMLError:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock under which the state of GPUs is read and changed."""
+def _lock_states(folder: Path) -> Iterator[None]:
+    """Hold the lock for reading and changing the states of GPUs."""
     with contextlib.ExitStack() as stack:
         fcntl.flock(_open(folder / "looking", stack), fcntl.LOCK_EX)
         yield
 
 
 def _open(path: Path, stack: contextlib.ExitStack) -> int:
-    """Open a file that all users share; it is closed with the stack, unless it is held."""
+    """Open a file that all users share. The stack closes it, unless it is the file of a lease."""
     try:
-        file = _number(path)
+        file = _open_shared(path)
     except OSError as error:
         raise _unusable(path, error) from error
 
     def close() -> None:
-        if file not in _HELD:
+        if file not in _LOCKS:
             os.close(file)
 
     stack.callback(close)
     return file
 
 
-def _number(path: Path) -> int:
+def _open_shared(path: Path) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW
     try:
-        # Not O_CREAT: in a folder that all may write to, Linux refuses it for files of others.
+        # Not O_CREAT: Linux refuses it for other users' files in a folder that all may write to.
         low = os.open(path, flags)
     except FileNotFoundError:
         try:
-            with _all_may_write():
+            with _no_umask():
                 low = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             low = os.open(path, flags)
-    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, MIN_FILE_NUMBER)
     os.close(low)
     return high

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from snakemake.jobs import AbstractJob, Job
 
 VARIABLE = "MML_RULE_NAMES"
-"""Environment variable by which steps learn MML's names of their rules."""
+"""Environment variable with MML's names of its rules, for steps."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class RuleNames:
     """MML's names of the rules of a workflow.
 
     Args:
-        by_full_name: MML's name of each of its rules, by the name in the workflow; None: they are the same.
+        by_full_name: MML's name of each of its rules, by its name in the workflow; None: both are equal.
     """
 
     by_full_name: Mapping[str, str] | None = None
@@ -36,23 +36,23 @@ class RuleNames:
         return all(self.of_job(step) is not None for step in (job.jobs if job.is_group() else [job]))
 
     def jobs(self, jobs: Iterable["Job"], *rules: str) -> list["Job"]:
-        """Return those jobs of Snakemake that are MML's, or only those of some of its rules."""
+        """Return the jobs of MML's rules among Snakemake's jobs, or only those of the given rules."""
         return [job for job in jobs if (name := self.of_job(job)) is not None and (not rules or name in rules)]
 
 
 def publish_names(module: str, names: RuleNames) -> None:
-    """Hand the names of a module to the steps that this process starts."""
+    """Set the names of a module for the steps that this process starts."""
     modules = json.loads(os.environ.get(VARIABLE, "{}"))
     os.environ[VARIABLE] = json.dumps(modules | {module: names.by_full_name})
 
 
 def withdraw_names() -> None:
-    """Remove names that an outer pipeline handed to this process, which runs a pipeline of its own."""
+    """Remove names of an outer pipeline from the environment of this process, which runs its own workflow."""
     os.environ.pop(VARIABLE, None)
 
 
 def name_in_step(rule: str) -> str:
-    """Return MML's name of the rule of a step, in its own process."""
+    """Return MML's name of the rule of a step, in the process of the step."""
     for names in json.loads(os.environ.get(VARIABLE, "{}")).values():
         if rule in names:
             return names[rule]

@@ -1,7 +1,7 @@
-"""The relay: a process that hands the signals of Snakemake's process group on to forks of the warm process.
+"""The relay: a process that forwards signals of Snakemake's process group to forks of the warm process.
 
-A terminal signals the whole group when somebody presses Ctrl-C or closes it. Forks of the warm process belong to
-another session. Where Snakemake itself asks for them, no client of the group hands signals on.
+A terminal signals the whole group at Ctrl-C, or when it is closed. Forks of the warm process belong to another session.
+Forks that Snakemake itself requests have no client process in the group that could forward signals.
 """
 
 import os
@@ -9,22 +9,22 @@ import signal
 import sys
 import time
 
-from mml_lib.machine.warm_start import SIGNALS, connect, wait_until_it_listens
+from mml_lib.machine.warm_start import SIGNALS, connect, wait_for_socket
 
 
 def main(folder: str) -> None:
-    """Hand signals on until the warm process in a folder has ended, and remove what it left if it was killed."""
+    """Forward signals until the warm process in a folder has ended. Remove its folder if it was killed."""
     parent = os.getppid()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with open(os.path.join(folder, "started"), encoding="ascii") as started:
-        wait_until_it_listens(folder, int(started.read()))
+        wait_for_socket(folder, int(started.read()))
     connection = connect(folder, {"relay": True})
     for number in SIGNALS:
         signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
     while connection.recv(1):
         pass
-    while os.getppid() == parent:  # Snakemake still runs, and sees by the folder that there was a process
+    while os.getppid() == parent:  # while Snakemake runs, it needs the folder to know that the process has existed
         time.sleep(1)
     for name in os.listdir(folder):
         os.unlink(os.path.join(folder, name))

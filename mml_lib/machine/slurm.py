@@ -1,4 +1,4 @@
-"""SLURM: the job of a running step, and jobs that a killed Snakemake left."""
+"""SLURM: the job of a running step, and jobs of a killed Snakemake."""
 
 import os
 import shutil
@@ -10,49 +10,49 @@ from pathlib import Path
 from mml_lib.errors import MMLError
 
 JOB = "MML_SLURM_JOB"
-"""Environment variable with the number of the SLURM job of this step, and of others of its network."""
+"""Environment variable with the id of the SLURM job of this step."""
 
 STEPS_DONE = "MML_SLURM_STEPS_DONE"
-"""Environment variable with the number of steps that the job has done since its latest start."""
+"""Environment variable with the number of steps that the job has finished since its latest start."""
 
 STATES = ("squeue", "--noheader", "--me", "--format=%i|%T")
 """Command that prints the states of this user's jobs."""
 
 
 def name_job() -> None:
-    """Set the number of this SLURM job for the step that this process starts."""
+    """Set the id of this SLURM job for the steps that this process starts."""
     os.environ[JOB] = os.environ.get("SLURM_JOB_ID", "")
 
 
 def own_job() -> str | None:
-    """Return the number of this step's job; None outside of a job."""
+    """Return the id of this step's job; None outside of a job."""
     return os.environ.get(JOB) or None
 
 
 def was_requeued() -> bool:
-    """Return True within a job that comes back from the queue."""
+    """Return True within a requeued job."""
     return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
 def count_steps(number: int) -> None:
-    """Set the number of steps that this job has done since its latest start, for the step that starts now."""
+    """Set the number of steps that this job has finished since its latest start, for the next step."""
     os.environ[STEPS_DONE] = str(number)
 
 
 def steps_done() -> int:
-    """Return the number of steps that this job has done before this one, since its latest start."""
+    """Return the number of steps that this job has finished since its latest start."""
     return int(os.environ.get(STEPS_DONE) or 0)
 
 
 def state_of(job: str) -> str:
-    """Return the state of a job, such as RUNNING, or COMPLETING once SLURM has begun to end it; empty: not known."""
-    return _output_of("squeue", "--noheader", "--format=%T", f"--jobs={job}")
+    """Return the state of a job: RUNNING, COMPLETING after SLURM has signaled its end, …; empty if it is unknown."""
+    return _output("squeue", "--noheader", "--format=%T", f"--jobs={job}")
 
 
 def seconds_left(job: str) -> float:
     """Return the remaining time of a job; infinity without a limit, or if it is unknown."""
     try:
-        days, _, clock = _output_of("squeue", "--noheader", "--format=%L", f"--jobs={job}").rpartition("-")
+        days, _, clock = _output("squeue", "--noheader", "--format=%L", f"--jobs={job}").rpartition("-")
         seconds = 0
         for part in clock.split(":"):
             seconds = 60 * seconds + int(part)
@@ -70,20 +70,20 @@ def unfinished(jobs: Collection[str]) -> dict[str, str]:
     """Return the states of those jobs that wait or run.
 
     Raises:
-        MMLError: SLURM does not say.
+        MMLError: `squeue` fails.
     """
     if not jobs or shutil.which("squeue") is None:
         return {}
-    # All of them: one that SLURM has forgotten would be an error.
+    # Query all jobs of the user: the id of a job that SLURM has forgotten would be an error.
     process = subprocess.run([*STATES, "--array"], capture_output=True, text=True)
     if process.returncode != 0:
-        raise MMLError(f"squeue does not say which jobs still run ({process.stderr.strip()}); try again later")
+        raise MMLError(f"squeue cannot list running jobs ({process.stderr.strip()}); try again later")
     return _states(process.stdout, jobs)
 
 
 def lost(jobs: Collection[str]) -> dict[str, str]:
     """Return the states of preempted jobs, and of those with failed nodes, that SLURM does not requeue."""
-    return _states(_output_of(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
+    return _states(_output(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
 
 
 def queued(name: str, comment: str) -> list[str] | None:
@@ -97,25 +97,25 @@ def queued(name: str, comment: str) -> list[str] | None:
 
 
 def folders() -> set[Path]:
-    """Return the working folders whose jobs of a Snakemake wait or run, also where that Snakemake was killed."""
-    jobs = [line.split("|") for line in _output_of("squeue", "--noheader", "--me", "--format=%k|%Z").splitlines()]
+    """Return the working folders of pending and running jobs of Snakemake, including killed ones."""
+    jobs = [line.split("|") for line in _output("squeue", "--noheader", "--me", "--format=%k|%Z").splitlines()]
     return {Path(folder) for comment, folder in jobs if comment.startswith(("rule_", "group_"))}
 
 
-def wait_for(jobs: Collection[str], report: Callable[[Mapping[str, str]], None], every: float = 5) -> bool:
-    """Wait until jobs have ended; return True if one was running.
+def wait_for(jobs: Collection[str], report: Callable[[Mapping[str, str]], None], interval: float = 5) -> bool:
+    """Wait until jobs have ended; return True if any was pending or running.
 
     Args:
-        jobs: their numbers.
-        report: called with the states, once.
-        every: seconds between two queries.
+        jobs: ids of the jobs.
+        report: called once with the states.
+        interval: seconds between two queries.
     """
-    left = unfinished(jobs)
-    if not left:
+    unfinished_jobs = unfinished(jobs)
+    if not unfinished_jobs:
         return False
-    report(left)
-    while unfinished(left):
-        time.sleep(every)
+    report(unfinished_jobs)
+    while unfinished(unfinished_jobs):
+        time.sleep(interval)
     return True
 
 
@@ -125,7 +125,7 @@ def _states(output: str, jobs: Collection[str]) -> dict[str, str]:
     return {job: states[job] for job in sorted(jobs) if job in states}
 
 
-def _output_of(*command: str) -> str:
+def _output(*command: str) -> str:
     """Return the output of a SLURM command; empty if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()

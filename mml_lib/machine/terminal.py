@@ -1,14 +1,14 @@
-"""Output of steps: to the terminal of the study, and to their logs."""
+"""Output of steps to the terminal of the study and to their logs."""
 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 PEAK = "peak memory %.0f MB"
-"""Last line in the log of a step: its largest resident memory in 10⁶ bytes."""
+"""Last line in the log of a step: its peak resident memory in 10⁶ bytes."""
 
-MOST_WARNINGS = 20
-"""Warnings of a process that the terminal shows; its log has them all."""
+MAX_WARNINGS = 20
+"""Most warnings of a process in the terminal. Its log has all of them."""
 
 _printed_warnings: set[str] = set()
 _subjects: list[str] = []
@@ -23,7 +23,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def warnings_about(subject: str) -> Iterator[None]:
-    """Name what the warnings inside are about, such as a task, at the beginning of their lines."""
+    """Prefix warnings in this context with their subject, such as a task."""
     _subjects.append(f"{subject}: ")
     try:
         yield
@@ -34,28 +34,28 @@ def warnings_about(subject: str) -> Iterator[None]:
 def warn(text: str) -> None:
     """Print one line `warning: …` to the terminal and to the log of the step.
 
-    A text is printed once per process. After `MOST_WARNINGS` lines the terminal is referred to the log. Where one thing
-    is wrong with many files, write one line with `summarized` names, not a line for each.
+    A text is printed once per process. After `MAX_WARNINGS` lines, the terminal refers to the log. Print one line with
+    `summarized` names for many files with the same problem, not a line for each.
 
     Args:
-        text: what is wrong, where (the file or key that the user can mend), and what would be right.
+        text: the problem, its place (a file or key that the user can change), and the remedy.
     """
     line = f"warning: {''.join(_subjects)}{' '.join(text.split())}"
     if line in _printed_warnings:
         return
     _printed_warnings.add(line)
-    logged = sys.stdout is not sys.__stdout__
-    if len(_printed_warnings) <= MOST_WARNINGS or not logged:
+    has_log = sys.stdout is not sys.__stdout__
+    if len(_printed_warnings) <= MAX_WARNINGS or not has_log:
         say(line)
         return
     print(line)
-    if len(_printed_warnings) == MOST_WARNINGS + 1:
+    if len(_printed_warnings) == MAX_WARNINGS + 1:
         name = getattr(sys.stdout, "name", "the log of this step")
         print(f"warning: further warnings are in {name}", file=sys.__stdout__, flush=True)
 
 
-def summarized(names: Iterable[object], most: int = 3) -> str:
-    """Return names as a list that ends with the number of those left out: `a, b, c and 312 more`."""
+def summarized(names: Iterable[object], limit: int = 3) -> str:
+    """Return the first names and the number of the others: `a, b, c and 312 more`."""
     texts = [str(name) for name in names]
-    rest = len(texts) - most
-    return ", ".join(texts) if rest <= 0 else f"{', '.join(texts[:most])} and {rest:,} more"
+    hidden = len(texts) - limit
+    return ", ".join(texts) if hidden <= 0 else f"{', '.join(texts[:limit])} and {hidden:,} more"

@@ -1,10 +1,10 @@
-"""Warm start: a step goes on in a fork of a process that has imported torch, Lightning and the modules of the scripts.
+"""Warm start: a step continues in a fork of a process that has imported torch, Lightning and the modules of scripts.
 
-`steps.warm_process` is that process; this module is what its clients import. They hand themselves over: script,
-arguments, environment, working folder and streams. A client waits for its fork, hands signals on, and ends as the fork
-ends. Whatever does not work falls back to a plain start.
+`steps.warm_process` is this process; its clients import this module. A client sends its script, arguments, environment,
+working folder and streams. It waits for its fork, forwards signals, and ends with the fork's exit status. If anything
+fails, the step runs in the client itself.
 
-Most of a client's time is the start of Python, so it imports little.
+Most of a client's time is the start of Python, so this module imports little.
 """
 
 import contextlib
@@ -21,33 +21,33 @@ from array import array
 from collections.abc import Iterable
 
 FOLDER = "MML_WARM_START"
-"""Environment variable by which a Snakemake tells its steps where the process listens."""
+"""Environment variable with the folder of the warm process, for steps."""
 
 SCRIPTS = "MML_WARM_SCRIPTS"
-"""Environment variable with the paths of the planned scripts, whose modules the process imports when it is idle."""
+"""Environment variable with the paths of the planned scripts, whose modules the warm process imports."""
 
 PROCESS = "mml_lib.steps.warm_process"
 RELAY = "mml_lib.machine.signal_relay"
 
 LIGHT = "MML_WARM_LIGHT"
-"""Environment variable of runs whose process imports the modules of the scripts alone, and all of them at once."""
+"""Environment variable that is set if the warm process imports the modules of the planned scripts only."""
 
 RELAYED = "relayed"
-"""File in the folder of the process while the signals of Snakemake's process group reach forks without a client."""
+"""File in the folder of the warm process that exists while the relay is connected."""
 
-PATIENCE = 120
-"""Seconds to wait for the process to have imported all."""
+TIMEOUT = 120
+"""Seconds to wait for the imports of the warm process."""
 
 RECENT = 10
-"""Seconds for which a Snakemake takes the library for unchanged; it has hundreds of files, often on a shared disk."""
+"""Seconds for which Snakemake caches the state of the library: hundreds of files, often on a shared disk."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-READ_WHEN_IMPORTED = ("LD_", "PYTHON", "TORCH", "PYTORCH", "MKL_", "KMP_", "OPENBLAS_", "NCCL_", "CUDA_LAUNCH")
-"""Prefixes of environment variables that libraries read once; thread counts are set again."""
+READ_AT_IMPORT = ("LD_", "PYTHON", "TORCH", "PYTORCH", "MKL_", "KMP_", "OPENBLAS_", "NCCL_", "CUDA_LAUNCH")
+"""Prefixes of environment variables that libraries read once. Thread counts are an exception: forks set them."""
 
 
 def offer_warm_start() -> None:
-    """Let the steps that this process starts share a warm one, where the system can."""
+    """Let the steps of this process use a warm process, if the system supports it."""
     import tempfile
 
     os.environ.pop(LIGHT, None)
@@ -56,19 +56,19 @@ def offer_warm_start() -> None:
 
 
 def withdraw_warm_start() -> None:
-    """Let the steps that this process starts import their modules: on a cluster each runs on another machine."""
+    """Let the steps of this process import their own modules, as on clusters: each runs on another machine."""
     import tempfile
 
     os.environ.pop(FOLDER, None)
-    tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
+    tempfile.tempdir = None  # imports may have cached that of the previous environment
 
 
 def launch_warm_process(scripts: Iterable[str], light: bool = False) -> None:
-    """Start the warm process of a run, where it is offered, before the first step needs it.
+    """Start the warm process of a run before its first step, if `offer_warm_start` has been called.
 
     Args:
         scripts: paths of the planned scripts.
-        light: no script needs torch: the process imports the modules of the scripts alone, and all steps wait for it.
+        light: True if no script needs torch: it imports the modules of the scripts only, and all steps wait for it.
     """
     if FOLDER in os.environ:
         os.environ[SCRIPTS] = os.pathsep.join(scripts)
@@ -78,37 +78,39 @@ def launch_warm_process(scripts: Iterable[str], light: bool = False) -> None:
 
 
 def launch_relay() -> None:
-    """Start the relay of signals to forks that this process asks for, once the warm process is launched."""
+    """Start the relay of signals to forks that this process requests, after the launch of the warm process."""
     import subprocess
 
     if FOLDER in os.environ:
-        none = subprocess.DEVNULL
-        subprocess.Popen([sys.executable, "-m", RELAY, os.environ[FOLDER]], stdin=none, stdout=none, stderr=none)
+        devnull = subprocess.DEVNULL
+        subprocess.Popen(
+            [sys.executable, "-m", RELAY, os.environ[FOLDER]], stdin=devnull, stdout=devnull, stderr=devnull
+        )
 
 
 def start_warm(wait: bool = True) -> None:
-    """Go on in a fork of the warm process, where there is one: this process then ends as the fork does.
+    """Continue in a fork of the warm process, if there is one. This process then ends with the fork's exit status.
 
     Args:
-        wait: start the process if there is none, and wait until it has imported all; False: use it if it is ready,
-            or light.
+        wait: True: start the warm process if necessary, and wait for its imports; False: use it if it is ready or
+            light.
     """
     folder = os.environ.get(FOLDER)
     if not folder or int(os.environ.get("LOCAL_RANK", 0)):
         return
     try:
         if wait or LIGHT in os.environ:
-            wait_until_it_listens(folder, _launch(folder))
+            wait_for_socket(folder, _launch(folder))
         pid, answers = _fork(folder, sys.argv, dict(os.environ))
     except (OSError, ValueError, KeyError):
         return
 
-    def hand_on(number: int, frame: object) -> None:
+    def forward(number: int, frame: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
     for number in SIGNALS:
-        signal.signal(number, hand_on)
+        signal.signal(number, forward)
     _end_as(answers.readline(), pid)
 
 
@@ -117,19 +119,19 @@ def run_in_fork(script: str, environment: dict[str, str], wait: bool) -> dict[st
 
     Args:
         script: path of the script.
-        environment: of the fork.
-        wait: start the process if there is none, and wait until it has imported all. The light one is waited for.
+        environment: environment variables of the fork.
+        wait: True: start the warm process if necessary, and wait for its imports. A light one is always awaited.
 
     Returns:
-        `status`, negative for a signal, and the used `seconds` of processors and `kib` of memory; None if the script
-        has not run: there is no such process, it has another library, or signals would not reach the fork.
+        `status`, negative for a signal, processor time in `seconds`, and peak memory in `kib`. None if the script has
+        not run: there is no warm process, its code differs, or signals would not reach the fork.
     """
     folder = os.environ.get(FOLDER)
     if not folder:
         return None
     try:
         if wait or LIGHT in os.environ:
-            wait_until_it_listens(folder, _launch(folder))
+            wait_for_socket(folder, _launch(folder))
         if LIGHT in os.environ:
             _wait_for_relay(folder)
         if not os.path.exists(os.path.join(folder, RELAYED)):
@@ -137,16 +139,16 @@ def run_in_fork(script: str, environment: dict[str, str], wait: bool) -> dict[st
         pid, answers = _fork(folder, [script], environment, direct=True)
     except (OSError, ValueError, KeyError):
         return None
-    ended: dict[str, float] = _ended(answers.readline(), pid)
-    return ended
+    result: dict[str, float] = _result(answers.readline(), pid)
+    return result
 
 
 def connect(folder: str, request: dict[str, object], streams: Iterable[int] = ()) -> socket.socket:
     """Send a request to the warm process in a folder, and return the connection."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(os.path.join(folder, "socket"))
-    handed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", streams))] if streams else []
-    connection.sendmsg([b"."], handed)
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", streams))] if streams else []
+    connection.sendmsg([b"."], ancillary)
     connection.sendall(json.dumps(request).encode() + b"\n")
     return connection
 
@@ -154,18 +156,18 @@ def connect(folder: str, request: dict[str, object], streams: Iterable[int] = ()
 def _fork(
     folder: str, argv: list[str], environment: dict[str, str], direct: bool = False
 ) -> tuple[int, io.TextIOWrapper]:
-    """Return the PID of a new fork of the warm process, and what the process answers."""
+    """Return the PID of a new fork of the warm process, and the stream of the answers."""
     code = code_key(RECENT if direct else 0)
     request = {"code": code, "argv": argv, "cwd": os.getcwd(), "environment": environment, "direct": direct}
     answers = connect(folder, request, (0, 1, 2)).makefile("r", encoding="utf-8")
     return json.loads(answers.readline())["pid"], answers
 
 
-def _ended(answer: str, pid: int) -> dict[str, float]:
-    """Return how a fork ended. If the warm process was killed, the fork is killed, too."""
+def _result(answer: str, pid: int) -> dict[str, float]:
+    """Return the result of a fork. If the warm process was killed, kill the fork as well."""
     if answer:
-        ended: dict[str, float] = json.loads(answer)
-        return ended
+        result: dict[str, float] = json.loads(answer)
+        return result
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     return {"status": -signal.SIGKILL}
@@ -173,7 +175,7 @@ def _ended(answer: str, pid: int) -> dict[str, float]:
 
 def _end_as(answer: str, pid: int) -> None:
     """End this process with the exit status of a fork, or by the signal that ended it."""
-    status = int(_ended(answer, pid)["status"])
+    status = int(_result(answer, pid)["status"])
     if status < 0:
         signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
         os.kill(os.getpid(), -status)
@@ -206,15 +208,15 @@ def _launch(folder: str) -> int:
         return process.pid
 
 
-def wait_until_it_listens(folder: str, pid: int) -> None:
-    """Wait until the warm process listens, has ended, or has had its time."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for_socket(folder: str, pid: int) -> None:
+    """Wait until the warm process listens or has ended, at most `TIMEOUT` seconds."""
+    deadline = time.monotonic() + TIMEOUT
     while not os.path.exists(os.path.join(folder, "socket")) and _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
 def _wait_for_relay(folder: str) -> None:
-    """Wait a moment for the relay, which connects when the process begins to listen. It may have been killed."""
+    """Wait for the relay to connect, at most half a second: it may have been killed."""
     deadline = time.monotonic() + 0.5
     while not os.path.exists(os.path.join(folder, RELAYED)) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -229,22 +231,22 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def code_key(patience: float = 0) -> list[object]:
+def code_key(max_age: float = 0) -> list[object]:
     """Return a key that is equal for two processes with the same library and environment.
 
     Args:
-        patience: seconds for which the state of the library's files, which are hundreds, is not looked at again.
+        max_age: seconds for which the state of the library's hundreds of files is cached.
     """
-    global _looked_up
-    if time.monotonic() >= _looked_up[0] + patience:
-        _looked_up = time.monotonic(), _library_files()
-    read = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_WHEN_IMPORTED)}
-    threads = [key for key in read if key.endswith("_NUM_THREADS")]
-    return [sys.executable, sys.version, _looked_up[1], {key: read[key] for key in read if key not in threads}]
+    global _library_state
+    if time.monotonic() >= _library_state[0] + max_age:
+        _library_state = time.monotonic(), _library_files()
+    variables = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_AT_IMPORT)}
+    threads = [key for key in variables if key.endswith("_NUM_THREADS")]
+    return [sys.executable, sys.version, _library_state[1], {key: variables[key] for key in variables if key not in threads}]
 
 
-_looked_up: tuple[float, list[tuple[str, int]]] = (-math.inf, [])
-"""When the files of the library were looked at, and their state then."""
+_library_state: tuple[float, list[tuple[str, int]]] = (-math.inf, [])
+"""Time of the latest look at the files of the library, and their state at that time."""
 
 
 def _library_files() -> list[tuple[str, int]]:

@@ -21,10 +21,10 @@ from pathlib import Path
 import psutil
 
 from mml_lib.config.pipeline_folder import LIBRARY
-from mml_lib.engine.preflight.launch import CHECK
+from mml_lib.engine.preflight.launch import MODULE
 from mml_lib.machine.locks import SUPERVISOR, _start_of
 from mml_lib.machine.warm_start import PROCESS, RELAY, code_key
-from mml_lib.machine.warm_start import READ_WHEN_IMPORTED as READ_BY_LIBRARIES
+from mml_lib.machine.warm_start import READ_AT_IMPORT as READ_BY_LIBRARIES
 from mml_lib.steps import warm_process
 from tests.support.places import REPOSITORY
 
@@ -53,7 +53,7 @@ IMPORTED_LATE = (
 )
 """Modules that functions of steps import, and those of the Snakemakes of jobs."""
 
-READ_WHEN_IMPORTED = (*READ_BY_LIBRARIES, "HF_", "HOME", "MPL", "XDG_")
+READ_AT_IMPORT = (*READ_BY_LIBRARIES, "HF_", "HOME", "MPL", "XDG_")
 """Prefixes of environment variables that libraries read once."""
 
 SET_LATER = (
@@ -99,16 +99,16 @@ def _start(folder: Path, supervisor: str) -> None:
 
 def main(folder: Path) -> None:
     """Import, listen in a folder, and run scripts in forks; a file there names what clients must have in common."""
-    environment = {key: value for key, value in os.environ.items() if key.startswith(READ_WHEN_IMPORTED)}
+    environment = {key: value for key, value in os.environ.items() if key.startswith(READ_AT_IMPORT)}
     common = {
         "python": sys.executable,
-        "prefixes": READ_WHEN_IMPORTED,
+        "prefixes": READ_AT_IMPORT,
         "set_later": SET_LATER,
         "environment": {key: value for key, value in environment.items() if not key.endswith(SET_LATER)},
         "snakemake": str(CLIENT.with_name("warm_snakemake.py")),
         "kinds_of_snakemake": [PRETENDED, COUNTED],
         "warm_jobs": WARM_JOBS,
-        "modules": {CHECK: str(LIBRARY / CHECK.replace(".", "/") / "__main__.py")},
+        "modules": {MODULE: str(LIBRARY / MODULE.replace(".", "/") / "__main__.py")},
         "code": code_key(),
         "processes": [PROCESS, RELAY],
     }

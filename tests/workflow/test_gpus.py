@@ -56,7 +56,7 @@ def test_step_waits_for_a_gpu_that_others_fill_and_says_so(tmp_path: Path, gpus:
     place = prepare(tmp_path / "waiting", mode={"preset": "train", "cv": False, "subroutines": ["train"]})
     process = place.start()
     for line in process.stdout:
-        if "waiting for other programs to leave 23000 of 24000 MB of GPU-a, 15000 of 16000 MB of GPU-b" in line:
+        if "waiting for other programs to free 23000 of 24000 MB of GPU-a, 15000 of 16000 MB of GPU-b" in line:
             gpus.use()
             break
     said, _ = process.communicate(timeout=600)

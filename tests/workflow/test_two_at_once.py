@@ -59,7 +59,7 @@ def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     limit.start()
     line = next((line for line in lines if "waiting for" in line), "")
     limit.cancel()
-    assert re.search(rf"waiting for data/\S+, which the project tiny \(process {running.pid} on \S+\) makes", line)
+    assert re.search(rf"waiting for data/\S+, which the project tiny \(process {running.pid} on \S+\) writes", line)
     running.send_signal(signal.SIGCONT)
     finished, _ = running.communicate(timeout=600)
     assert running.returncode == 0, finished

@@ -81,7 +81,7 @@ def test_each_step_has_a_gpu_of_its_own_and_one_too_many_waits_until_one_is_kill
     first, second = start(), start()
     assert {first.said(), second.said()} == {"has a", "has b"}
     third = start()
-    assert third.said() == "waiting for other steps to leave a GPU"
+    assert third.said() == "waiting for other steps to free a GPU"
     second.kill()
     assert third.said() in ("has a", "has b")
 
@@ -89,7 +89,7 @@ def test_each_step_has_a_gpu_of_its_own_and_one_too_many_waits_until_one_is_kill
 def test_many_steps_that_begin_at_once_do_not_share_a_whole_gpu(start: Start):
     steps = [start() for _ in range(8)]
     said = sorted(step.said() for step in steps)
-    assert said == ["has a", "has b", *["waiting for other steps to leave a GPU"] * 6]
+    assert said == ["has a", "has b", *["waiting for other steps to free a GPU"] * 6]
 
 
 def test_nobody_looks_while_another_looks(start: Start, gpus: FakeGpus):
@@ -106,19 +106,19 @@ def test_step_that_trains_on_two_gpus_has_both_or_none(start: Start):
     one = start()
     assert one.said() == "has a"
     both = start(2)
-    assert both.said() == "waiting for other steps to leave a GPU"
+    assert both.said() == "waiting for other steps to free a GPU"
     other = start()
     assert other.said() == "has b"  # nothing is held while waiting
     one.kill()
     other.kill()
     assert both.said() == "has a,b"
-    assert start().said() == "waiting for other steps to leave a GPU"
+    assert start().said() == "waiting for other steps to free a GPU"
 
 
 def test_shares_of_a_gpu_never_add_up_to_more_than_it_has(start: Start):
     said = [start(1, 8000).said() for _ in range(6)]
     assert sorted(said[:5]) == ["has a"] * 3 + ["has b"] * 2
-    assert said[5] == "waiting for other steps to leave a GPU"
+    assert said[5] == "waiting for other steps to free a GPU"
 
 
 def test_whole_gpu_is_not_shared_and_a_shared_one_is_not_had_as_a_whole(start: Start):
@@ -126,17 +126,17 @@ def test_whole_gpu_is_not_shared_and_a_shared_one_is_not_had_as_a_whole(start: S
     sharing = start(1, 1000)
     assert sharing.said() == "has b"
     whole = start()
-    assert whole.said() == "waiting for other steps to leave a GPU"
+    assert whole.said() == "waiting for other steps to free a GPU"
     sharing.kill()
     assert whole.said() == "has b"
-    assert start(1, 1000).said() == "waiting for other steps to leave a GPU"
+    assert start(1, 1000).said() == "waiting for other steps to free a GPU"
 
 
 def test_share_that_is_given_back_is_had_again_in_pieces(start: Start):
     steps = [start(1, 6000, CUDA_VISIBLE_DEVICES="a") for _ in range(4)]
     assert [step.said() for step in steps] == ["has a"] * 4
     large = start(1, 12000, CUDA_VISIBLE_DEVICES="a")
-    assert large.said() == "waiting for other steps to leave a GPU"
+    assert large.said() == "waiting for other steps to free a GPU"
     steps[0].kill()
     steps[2].kill()
     assert large.said() == "has a"
@@ -161,7 +161,7 @@ def test_gpu_that_other_programs_fill_is_left_out_and_waited_for_where_no_other_
 def test_waiting_for_other_programs_has_an_end(start: Start, gpus: FakeGpus):
     gpus.use(a=20000, b=9000)
     step = start(1, 0, 0.3)
-    assert step.said().startswith("waiting for other programs to leave 20000 of 24000 MB of a, 9000 of 16000 MB of b")
+    assert step.said().startswith("waiting for other programs to free 20000 of 24000 MB of a, 9000 of 16000 MB of b")
     assert step.said().startswith("error: other programs have filled the GPUs for 0.005 minutes: 20000 of 24000 MB")
     assert start(1, 7000, 0.3).said() == "has b"
 
@@ -171,7 +171,7 @@ def test_waiting_for_other_steps_has_none(start: Start, gpus: FakeGpus):
     step = start()
     assert step.said() == "has b"
     waiting = start(1, 0, 0.1)
-    assert waiting.said() == "waiting for other steps to leave a GPU"
+    assert waiting.said() == "waiting for other steps to free a GPU"
     time.sleep(0.5)
     step.kill()
     assert waiting.said() == "has b"
@@ -182,7 +182,7 @@ def test_what_others_use_is_not_taken_for_what_steps_have_leased(start: Start, g
     assert [start(1, 8000, CUDA_VISIBLE_DEVICES="a").said() for _ in range(2)] == ["has a"] * 2
     gpus.use(a=1500 + 16000)  # the steps use now what they have leased
     third = start(1, 8000, CUDA_VISIBLE_DEVICES="a")
-    assert third.said() == "waiting for other steps to leave a GPU"
+    assert third.said() == "waiting for other steps to free a GPU"
     gpus.use()
     assert third.said() == "has a"
 
@@ -248,7 +248,7 @@ def test_driver_that_fails_is_named(says: str, words: str, tmp_path: Path, monke
     (gpus.folder / "nvidia-smi").write_text(f"#!/bin/sh\n{says}\n")
     monkeypatch.setenv("PATH", str(gpus.folder), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    with pytest.raises(MMLError, match=f"nvidia-smi cannot tell which GPUs there are .*{words}.*accelerator: cpu"):
+    with pytest.raises(MMLError, match=f"nvidia-smi cannot list GPUs .*{words}.*accelerator: cpu"):
         visible_gpus()
 
 

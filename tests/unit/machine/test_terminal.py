@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mml_lib.machine import terminal
-from mml_lib.machine.terminal import MOST_WARNINGS, summarized, warn, warnings_about
+from mml_lib.machine.terminal import MAX_WARNINGS, summarized, warn, warnings_about
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +42,11 @@ def test_warning_names_its_subject(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_terminal_is_referred_to_the_log_after_many_warnings(monkeypatch: pytest.MonkeyPatch):
-    screen, log = printed(monkeypatch, [f"image {number}" for number in range(MOST_WARNINGS + 5)])
-    assert len(log) == MOST_WARNINGS + 5
-    assert screen == [*log[:MOST_WARNINGS], "warning: further warnings are in step.log"]
+    screen, log = printed(monkeypatch, [f"image {number}" for number in range(MAX_WARNINGS + 5)])
+    assert len(log) == MAX_WARNINGS + 5
+    assert screen == [*log[:MAX_WARNINGS], "warning: further warnings are in step.log"]
 
 
 def test_long_lists_end_with_the_number_left_out():
     assert summarized(["a", "b", "c"]) == "a, b, c"
-    assert summarized(range(1315), most=2) == "0, 1 and 1,313 more"
+    assert summarized(range(1315), limit=2) == "0, 1 and 1,313 more"

@@ -147,5 +147,5 @@ def test_unfinished_jobs_are_those_that_squeue_lists(answer):
 
 def test_silent_controller_is_an_error_and_not_the_end_of_all_jobs(answer):
     answer("squeue", "echo Unable to contact >&2; exit 1")
-    with pytest.raises(MMLError, match=r"squeue does not say which jobs still run \(Unable to contact\)"):
+    with pytest.raises(MMLError, match=r"squeue cannot list running jobs \(Unable to contact\)"):
         slurm.unfinished(["7"])
