@@ -23,9 +23,9 @@ def read_choice(path: str | Path) -> tuple[dict[str, Any], str]:
 
 
 def rank_trials(records: Sequence[TrialRecord], objective: Objective, rank: int) -> TrialRecord:
-    """Return the trial of a rank among those with different pipelines, from 1 (the best) on.
+    """Return the trial at a rank, from 1 (the best) on, among trials with different pipelines.
 
-    Of equal trials the earlier one is better.
+    Of equal trials, the earlier one ranks first.
 
     Raises:
         MMLError: fewer trials than the rank have a value.
@@ -50,7 +50,7 @@ def _why_none_has(rank: int, ranked: int, records: Sequence[TrialRecord]) -> str
 
 
 def check_unchanged(path: str | Path, record: TrialRecord) -> None:
-    """Refuse another choice for a run whose pipeline is written: its networks are not trained again.
+    """Refuse to change the trial behind a run whose pipeline exists, because its networks are not trained again.
 
     Args:
         path: path of the run's pipeline.
@@ -64,8 +64,8 @@ def check_unchanged(path: str | Path, record: TrialRecord) -> None:
     written = Pipeline.read(Path(path)).content["search"]["trained_as"]
     if written != record.run:
         raise MMLError(
-            f"search: the best trials are others than before: trial {record.number} (run {record.run}) is chosen, but "
-            f"{path} is that of run {written}; remove that file and the networks of its run, or name another project"
+            f"search: the best trials have changed: {path} is that of run {written}, but trial {record.number} (run "
+            f"{record.run}) is chosen now; remove this file and the networks of its run, or set another project"
         )
 
 

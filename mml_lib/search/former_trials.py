@@ -1,4 +1,4 @@
-"""Trials of earlier studies on a task, which the proposals of a search know."""
+"""Trials of earlier studies on a task, which samplers use like trials of the search."""
 
 import csv
 import math
@@ -12,14 +12,14 @@ from mml_lib.search.space import Parameter, Space
 from mml_lib.search.trials import Objective, TrialRecord
 
 FORMER = 0
-"""Number of trials of earlier studies."""
+"""Number that stands for all trials of earlier studies."""
 
 
 def former_trials(tables: Sequence[str | Path], space: Space, objectives: Sequence[Objective]) -> list[TrialRecord]:
-    """Return the finished trials of earlier studies that lie in a search space and have all of its objectives.
+    """Return the finished trials of earlier studies that are in a search space and have all of its objectives.
 
     Args:
-        tables: tables of trials, as `SEARCH/<task>/trials.csv`.
+        tables: paths of tables like `SEARCH/<task>/trials.csv`.
         space: the search space.
         objectives: the objectives.
 

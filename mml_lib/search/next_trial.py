@@ -28,7 +28,7 @@ def next_trial(
 ) -> Trial:
     """Propose a trial.
 
-    Values that make no valid pipeline fail without a training, and so do those of an earlier trial that failed.
+    Trials with invalid values fail without a training, and so do trials with the values of a failed one.
 
     Args:
         config: the study, before it is validated.
@@ -36,8 +36,8 @@ def next_trial(
         space: the search space.
         options: the section `search`.
         objectives: the objectives.
-        earlier: the earlier trials, with the results that the one before was proposed from.
-        results: the results of trial `number` - `parallel`, one of each fold; none for samplers that need none.
+        earlier: the earlier trials, with the results that the previous proposal used.
+        results: results of trial `number` - `parallel`, one for each fold; empty for samplers that need none.
         former: trials of earlier studies.
 
     Raises:
@@ -47,8 +47,8 @@ def next_trial(
 
     number, trials = len(earlier) + 1, list(earlier)
     if results:
-        place = number - options.parallel - 1
-        trials[place] = with_result(trials[place], results, objectives)
+        index = number - options.parallel - 1
+        trials[index] = with_result(trials[index], results, objectives)
     epochs = base.content["trainer"]["max_epochs"]
     comparable = comparable_trials(number, epochs, options.early_stopping, trials)
     values = propose(space, options, objectives, comparable, former, number)
@@ -77,35 +77,37 @@ def continued_trial(
         config: the study, before it is validated.
         base: the pipeline that trials vary.
         factor: factor of the halving.
-        objective: what trainings are compared by.
-        previous: the slot before; none for the first one.
+        objective: objective for comparing trainings.
+        previous: the previous slot; empty for the first one.
         candidates: the trainings of the rung below that become eligible with this slot, with their results.
     """
-    below = [record for slot in previous for record in slot.earlier] + list(candidates)
-    continued = [place for slot in previous for place in slot.continued]
-    place = choose_slot(len(below) // factor, factor, below, continued, objective)
-    if place is None:
-        return Trial(TrialRecord(0, {}, None, failure=_why_none_is_left(below)), None, below, continued)
-    record = replace(below[place], objectives=None, epochs=None)
+    lower_rung = [record for slot in previous for record in slot.earlier] + list(candidates)
+    continued = [index for slot in previous for index in slot.continued]
+    index = choose_slot(len(lower_rung) // factor, factor, lower_rung, continued, objective)
+    if index is None:
+        return Trial(TrialRecord(0, {}, None, failure=_why_none_is_left(lower_rung)), None, lower_rung, continued)
+    record = replace(lower_rung[index], objectives=None, epochs=None)
     pipeline = trial_pipeline(config, base, record.values)
-    return Trial(record, dict(pipeline.content), below, [*continued, place])
+    return Trial(record, dict(pipeline.content), lower_rung, [*continued, index])
 
 
-def _why_none_is_left(below: Sequence[TrialRecord]) -> str:
+def _why_none_is_left(lower_rung: Sequence[TrialRecord]) -> str:
     """Return the reason why a slot continues no training: the first failure in the rung below."""
-    failed = next((record for record in below if record.failure), None)
+    failed = next((record for record in lower_rung if record.failure), None)
     if failed is None:
         return NONE_LEFT
     return str(failed.failure) if failed.run is None else f"{NONE_LEFT}; trial {failed.number} failed: {failed.failure}"
 
 
-def records_of(
+def read_records(
     trials: Sequence[str | Path], results: Sequence[str | Path], objectives: Sequence[Objective]
 ) -> list[TrialRecord]:
-    """Read trials with their results, which are in the order of the trials, those of all folds together."""
+    """Read trials with their results. Results are ordered by trial, then by fold."""
     per_trial = len(results) // len(trials)
     records = []
     for number, path in enumerate(trials):
-        own = results[number * per_trial : (number + 1) * per_trial]
-        records.append(with_result(Trial.read(path).record, [TrialResult.read(result) for result in own], objectives))
+        of_trial = results[number * per_trial : (number + 1) * per_trial]
+        records.append(
+            with_result(Trial.read(path).record, [TrialResult.read(result) for result in of_trial], objectives)
+        )
     return records

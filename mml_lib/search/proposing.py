@@ -1,4 +1,4 @@
-"""Proposals of trials by Optuna's samplers. A proposal depends on the search and on the results named, nothing else."""
+"""Proposals of trials by Optuna's samplers. A proposal depends only on the search and the given results."""
 
 import random
 import warnings
@@ -19,7 +19,7 @@ from mml_lib.search.space import Parameter, Space, name_choice
 from mml_lib.search.trials import Objective, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of names of metrics
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # names of metrics are experimental
 
 
 STATELESS = ("tpe", "random", "gp")
@@ -40,11 +40,11 @@ def propose(
 
     Args:
         space: the search space.
-        options: sampler, seed, number of trials in flight, and trials to begin with.
+        options: sampler, seed, number of parallel trials, and initial trials.
         objectives: the objectives.
         earlier: the earlier trials, in order. The last `parallel` - 1 of all trials are pending.
         former: trials of earlier studies, for samplers without a state.
-        trial: number of the trial, from 1 on; unset: all earlier trials are given.
+        trial: number of the trial, from 1 on; unset: one more than the number of earlier trials.
 
     Raises:
         MMLError: the sampler refuses the search.
@@ -58,7 +58,7 @@ def propose(
             return _quasi_random(space, options.seed, number)
         if start or sampler in STATELESS:
             return _from_trials(space, options, objectives, earlier, former, number)
-        return _replayed(space, options, objectives, earlier)
+        return _replay(space, options, objectives, earlier)
     except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise MMLError(f"search.sampler: {sampler} cannot search this space: {' '.join(str(error).split())}") from error
 
@@ -71,27 +71,27 @@ def _from_trials(
     former: Sequence[TrialRecord],
     number: int,
 ) -> dict[str, Any]:
-    """Ask a fresh sampler, seeded for trial `number` (from 0 on), that is given all earlier trials."""
-    # With trials of an earlier search of the same seed, a random proposal would be one of them again.
+    """Ask a new sampler, seeded for trial `number` (from 0 on) and initialised with all earlier trials."""
+    # Without the number of former trials, a search with the same seed would repeat their random proposals.
     parts = (number, len(former)) if former else (number,)
     study = _study(options.sampler, _seed(options.seed, *parts), objectives)
     worst = _worst(earlier, objectives)
-    study.add_trials([_told(space, record, worst) for record in (*former, *earlier)])
+    study.add_trials([_optuna_trial(space, record, worst) for record in (*former, *earlier)])
     return _ask(study, space, options.start[number : number + 1])[1]
 
 
-def _replayed(
+def _replay(
     space: Space, options: Search, objectives: Sequence[Objective], earlier: Sequence[TrialRecord]
 ) -> dict[str, Any]:
-    """Repeat the search up to this trial: for samplers with a state, which no file keeps."""
+    """Repeat the search up to this trial: for samplers with a state, which is not stored."""
     study = _study(options.sampler, _seed(options.seed, 0), objectives)
     trials: list[optuna.Trial] = []
     for number in range(len(earlier) + 1):
-        done = number - options.parallel
-        if done >= 0:
-            values = earlier[done].objectives or _worst(earlier[: done + 1], objectives)
+        finished = number - options.parallel
+        if finished >= 0:
+            values = earlier[finished].objectives or _worst(earlier[: finished + 1], objectives)
             state = TrialState.FAIL if values is None else TrialState.COMPLETE
-            study.tell(trials[done], values, state=state)
+            study.tell(trials[finished], values, state=state)
         trial, proposed = _ask(study, space, options.start[number : number + 1])
         trials.append(trial)
     return proposed
@@ -113,7 +113,7 @@ def _ask(study: optuna.Study, space: Space, start: Sequence[Mapping[str, Any]]) 
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return a parameter as Optuna describes it; choices are named."""
+    """Return the Optuna distribution of a parameter, with names of choices."""
     if parameter.choices:
         return CategoricalDistribution(parameter.names)
     if parameter.integer:
@@ -125,12 +125,12 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 def frozen_trial(
     space: Space, record: TrialRecord, objectives: Sequence[float] | None, state: TrialState
 ) -> FrozenTrial:
-    """Return a trial as Optuna stores it.
+    """Return a trial as a `FrozenTrial` of Optuna.
 
     Args:
         space: the search space.
         record: the trial.
-        objectives: its values; None: none.
+        objectives: its objective values; None without any.
         state: its state.
     """
     parameters = {parameter.key: parameter for parameter in space.parameters}
@@ -143,15 +143,15 @@ def frozen_trial(
 
 
 def _build(sampler: str, seed: int) -> BaseSampler:
-    named = {
+    builders = {
         "tpe": lambda: TPESampler(seed=seed, constant_liar=True),
         "random": lambda: RandomSampler(seed=seed),
-        "qmc": lambda: RandomSampler(seed=seed),  # of the trials that the study sets in part
+        "qmc": lambda: RandomSampler(seed=seed),  # for parameters that an initial trial does not set
         "cmaes": lambda: CmaEsSampler(seed=seed, warn_independent_sampling=False),
         "gp": lambda: GPSampler(seed=seed, deterministic_objective=False),
     }
-    if sampler in named:
-        return named[sampler]()
+    if sampler in builders:
+        return builders[sampler]()
     try:
         return instantiate({"_target_": sampler, "seed": seed}, BaseSampler)
     except MMLError as error:
@@ -173,7 +173,7 @@ def _worst(earlier: Sequence[TrialRecord], objectives: Sequence[Objective]) -> l
     ]
 
 
-def _told(space: Space, record: TrialRecord, worst: Sequence[float] | None) -> FrozenTrial:
+def _optuna_trial(space: Space, record: TrialRecord, worst: Sequence[float] | None) -> FrozenTrial:
     values = record.objectives
     if record.failure is not None:
         values = worst
@@ -212,14 +212,15 @@ def _quasi_random(space: Space, seed: int, number: int) -> dict[str, Any]:
     sequence = Sobol(len(space.parameters), scramble=True, rng=np.random.default_rng(seed))
     if number:
         sequence.fast_forward(number)
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # one point is no balanced sample
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # warns about unbalanced samples
         point = sequence.random(1)[0]
     return {
-        parameter.key: _at(parameter, float(share)) for parameter, share in zip(space.parameters, point, strict=True)
+        parameter.key: _value_at(parameter, float(share))
+        for parameter, share in zip(space.parameters, point, strict=True)
     }
 
 
-def _at(parameter: Parameter, share: float) -> Any:
+def _value_at(parameter: Parameter, share: float) -> Any:
     """Return the value at a share of a parameter's range, in [0, 1). Each choice or step has the same share."""
     if parameter.num_points:
         return parameter.point(int(share * parameter.num_points))

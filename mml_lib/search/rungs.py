@@ -1,12 +1,11 @@
 """Rungs of successive halving: how many trials are trained for how many epochs, and which are continued.
 
-Slot j of a rung continues the best training among the first j × factor of the rung below that no earlier slot has
-continued. So slots are filled while other trials still run, and more trials later leave earlier slots as they are
-(asynchronous successive halving, Li et al. 2020, in a fixed order).
+Slot j of a rung continues the best of the first j × factor trainings of the rung below that no earlier slot continues.
+Slots are therefore filled while other trials run, and adding trials does not change earlier slots (asynchronous
+successive halving, Li et al. 2020, in a fixed order).
 
-Hyperband (Li et al. 2018) has a bracket for each number of epochs that trials may begin with. Trials are dealt out to
-the brackets by their numbers, in the proportions of that paper, so that more of them later leave earlier ones where
-they are.
+Hyperband (Li et al. 2018) has a bracket for each number of epochs at which trials may start. Trials are assigned to
+brackets by their numbers, in the proportions of that paper, so that adding trials does not move earlier ones.
 """
 
 import math
@@ -26,9 +25,9 @@ class Rung:
 
     Args:
         number: number of the rung, from 0 on.
-        epochs: epochs that its trainings have behind them at its end.
-        numbers: numbers of its trainings: those of trials where trials begin, else those of slots, from 1 on.
-        below: number of the rung whose trainings it continues; None: its trainings begin.
+        epochs: number of epochs after which its trainings end.
+        numbers: numbers of its trainings, from 1 on: numbers of trials in a first rung, else numbers of slots.
+        below: number of the rung whose trainings it continues; None for a first rung.
         is_last: True if no rung continues its trainings.
     """
 
@@ -45,7 +44,7 @@ class Rung:
 
 
 def plan_rungs(trials: int, max_epochs: int, halving: Halving | None) -> list[Rung]:
-    """Return the rungs of a search, bracket by bracket; the last one of a bracket trains in full.
+    """Return the rungs of a search, ordered by bracket. The last rung of a bracket trains in full.
 
     Raises:
         MMLError: too few trials for the rungs, or too few epochs for a second rung.
@@ -64,19 +63,19 @@ def plan_rungs(trials: int, max_epochs: int, halving: Halving | None) -> list[Ru
 
 
 def _all_rungs(trials: int, epochs: Sequence[int], halving: Halving) -> list[Rung]:
-    everything = tuple(range(1, trials + 1))
-    members = [everything]
+    all_numbers = tuple(range(1, trials + 1))
+    members = [all_numbers]
     if isinstance(halving, Hyperband):
         brackets = _brackets(trials, len(epochs), halving.factor)
-        members = [tuple(n for n in everything if brackets[n - 1] == place) for place in range(len(epochs))]
+        members = [tuple(n for n in all_numbers if brackets[n - 1] == index) for index in range(len(epochs))]
     rungs: list[Rung] = []
-    for place, numbers in enumerate(members):
-        rungs += _rungs_of_bracket(len(rungs), epochs[place:], numbers, halving.factor)
+    for index, numbers in enumerate(members):
+        rungs += _rungs_of_bracket(len(rungs), epochs[index:], numbers, halving.factor)
     return rungs
 
 
 def _needed_trials(epochs: Sequence[int], halving: Halving) -> int:
-    """Return the smallest number of trials of which one is trained in full."""
+    """Return the smallest number of trials for which one is trained in full."""
     enough = halving.factor ** (len(epochs) - 1)
     if not isinstance(halving, Hyperband):
         return enough
@@ -91,7 +90,7 @@ def _needed_trials(epochs: Sequence[int], halving: Halving) -> int:
 def comparable_trials(
     trial: int, max_epochs: int, halving: Halving | None, earlier: Sequence[TrialRecord]
 ) -> list[TrialRecord]:
-    """Return the earlier trials that begin with as many epochs as a trial: their values compare."""
+    """Return the earlier trials in the bracket of a trial, whose values are comparable."""
     if not isinstance(halving, Hyperband):
         return list(earlier)
     brackets = _brackets(trial, len(_compared_epochs(max_epochs, halving)), halving.factor)
@@ -106,7 +105,7 @@ def _compared_epochs(max_epochs: int, halving: Halving) -> list[int]:
     """Return the numbers of epochs after which trainings are compared; the last one is all of them."""
     if halving.min_epochs >= max_epochs:
         raise MMLError(
-            f"search.{_key(halving)}.min_epochs is {halving.min_epochs}, but trainer.max_epochs {max_epochs}; lower "
+            f"search.{_key(halving)}.min_epochs is {halving.min_epochs}, but trainer.max_epochs is {max_epochs}; lower "
             "min_epochs"
         )
     epochs = [halving.min_epochs]
@@ -117,35 +116,35 @@ def _compared_epochs(max_epochs: int, halving: Halving) -> list[int]:
 
 def _rungs_of_bracket(first: int, epochs: Sequence[int], trials: tuple[int, ...], factor: int) -> Iterator[Rung]:
     slots = len(trials)
-    for place, count in enumerate(epochs):
-        numbers = tuple(range(1, slots + 1)) if place else trials
-        yield Rung(first + place, count, numbers, first + place - 1 if place else None, place == len(epochs) - 1)
+    for index, count in enumerate(epochs):
+        numbers = tuple(range(1, slots + 1)) if index else trials
+        yield Rung(first + index, count, numbers, first + index - 1 if index else None, index == len(epochs) - 1)
         slots //= factor
 
 
 @cache
 def _brackets(trials: int, brackets: int, factor: int) -> tuple[int, ...]:
-    """Return the bracket of each trial, from 0 (of the fewest epochs) on.
+    """Return the bracket of each trial; bracket 0 starts with the fewest epochs.
 
     A bracket of r rungs gets a share of the trials in proportion to factor^(r-1) / r.
     """
     shares = [math.ceil(brackets * factor ** (rungs - 1) / rungs) for rungs in range(brackets, 0, -1)]
-    counts, dealt = [0] * brackets, []
+    counts, assigned = [0] * brackets, []
     for _ in range(trials):
-        place = min(range(brackets), key=lambda place: (counts[place] + 1) / shares[place])
-        counts[place] += 1
-        dealt.append(place)
-    return tuple(dealt)
+        index = min(range(brackets), key=lambda index: (counts[index] + 1) / shares[index])
+        counts[index] += 1
+        assigned.append(index)
+    return tuple(assigned)
 
 
 def count_epochs(rungs: Sequence[Rung]) -> int:
-    """Return the number of epochs that the trainings of rungs take at most, on one fold."""
+    """Return the largest number of epochs that rungs take on one fold."""
     done: dict[int | None, int] = {None: 0, **{rung.number: rung.epochs for rung in rungs}}
     return sum(rung.slots * (rung.epochs - done[rung.below]) for rung in rungs)
 
 
 def affordable_trials(trials: int, max_epochs: int, halving: Halving | None, budget: int) -> int:
-    """Return the largest number of trials, up to `trials`, whose rungs take no more epochs than a budget for one fold.
+    """Return the largest number of trials, up to `trials`, whose rungs fit into a budget of epochs for one fold.
 
     Raises:
         MMLError: no search fits into the budget.
@@ -171,23 +170,20 @@ def affordable_trials(trials: int, max_epochs: int, halving: Halving | None, bud
 def choose_slot(
     slot: int, factor: int, below: Sequence[TrialRecord], continued: Sequence[int], objective: Objective
 ) -> int | None:
-    """Return the place, from 0 on, of the training in the rung below that a slot continues.
+    """Return the index of the training in the rung below that a slot continues; None if all have failed.
 
     Args:
         slot: number of the slot, from 1 on.
         factor: factor of the halving.
         below: results of the first `slot` × `factor` trainings of the rung below.
-        continued: places that earlier slots continue.
-        objective: what trainings are compared by; of equal ones the earlier one is chosen.
-
-    Returns:
-        None if all others have failed.
+        continued: indices that earlier slots continue.
+        objective: objective for comparing trainings. Of equal trainings, the earlier one is chosen.
     """
     candidates = {
-        place: record.objectives[0]
-        for place, record in enumerate(below[: slot * factor])
-        if record.objectives is not None and place not in continued
+        index: record.objectives[0]
+        for index, record in enumerate(below[: slot * factor])
+        if record.objectives is not None and index not in continued
     }
     if not candidates:
         return None
-    return max(candidates, key=lambda place: (objective.sign * candidates[place], -place))
+    return max(candidates, key=lambda index: (objective.sign * candidates[index], -index))

@@ -15,8 +15,8 @@ from mml_lib.config.analysis.search_options import Interval
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.digests import canonical_json
 
-INNER = (math.sqrt(5) - 1) / 2
-"""Place of an inner value of a range: an irrational share, so that it is no integer."""
+INNER_SHARE = (math.sqrt(5) - 1) / 2
+"""Relative position of an inner value of a range. It is irrational, so that the value is not an integer."""
 
 MAX_GRID = 100_000
 """Largest number of points of a grid."""
@@ -31,7 +31,7 @@ class Parameter:
         choices: values to choose from; empty for a range.
         low, high, log, step: the range.
         integer: True for a range of integers.
-        when: values that other keys must have; elsewhere the key is left as it is.
+        when: values that other keys must have; otherwise the key is unchanged.
     """
 
     key: str
@@ -50,57 +50,57 @@ class Parameter:
 
     @property
     def examples(self) -> tuple[Any, ...]:
-        """All choices, or both ends of the range."""
+        """All choices, or both bounds of the range."""
         return self.choices or (self.low, self.high)
 
     @property
     def inner(self) -> float | None:
-        """A value of a range of numbers that is not an end, and no integer if others are not; None for choices."""
+        """A value between the bounds of a range of floats; None for integers and choices."""
         if self.choices or self.integer:
             return None
-        return self.low + (self.step or (self.high - self.low) * INNER)
+        return self.low + (self.step or (self.high - self.low) * INNER_SHARE)
 
     @property
     def num_points(self) -> int | None:
-        """Number of values; None where a range has no step."""
+        """Number of values; None for a range without a step."""
         if self.choices:
             return len(self.choices)
-        if self._distance is None:
+        if self._spacing is None:
             return None
-        return int((_exact(self.high) - _exact(self.low)) / _exact(self._distance)) + 1
+        return int((_exact(self.high) - _exact(self.low)) / _exact(self._spacing)) + 1
 
     def point(self, number: int) -> Any:
-        """Return one of the values of a parameter with `num_points`, from 0 on; 0.1 + 2 · 0.1 is 0.3."""
+        """Return a value by its number, from 0 on, without rounding errors: 0.1 + 2 · 0.1 is 0.3."""
         if self.choices:
             return self.choices[number]
-        assert self._distance is not None, "the range has steps"
-        value = _exact(self.low) + _exact(self._distance) * number
+        assert self._spacing is not None, "the range has steps"
+        value = _exact(self.low) + _exact(self._spacing) * number
         return int(value) if self.integer else float(value)
 
     @property
-    def _distance(self) -> float | None:
+    def _spacing(self) -> float | None:
         return self.step or (1 if self.integer and not self.log else None)
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the space.
 
         Raises:
-            MMLError: it is no choice, or outside the range.
+            MMLError: the value is not a choice, or outside the range.
         """
         if self.choices:
             if name_choice(value) not in self.names:
-                raise MMLError(f"{name_choice(value)} is no choice of {self.key}; it has {', '.join(self.names)}")
+                raise MMLError(f"{name_choice(value)} is not a choice of {self.key}; it has {', '.join(self.names)}")
         elif not isinstance(value, int | float) or isinstance(value, bool):
             raise MMLError(
-                f"{json.dumps(value)} is no number in the range of {self.key}, {self.low:g} to {self.high:g}"
+                f"{json.dumps(value)} is not a number in the range of {self.key}, {self.low:g} to {self.high:g}"
             )
         elif not self.low <= value <= self.high:
             raise MMLError(f"{value} is outside the range of {self.key}, {self.low:g} to {self.high:g}")
         elif self.integer and value != int(value):
-            raise MMLError(f"{value} is no integer, but {self.key} is")
+            raise MMLError(f"{value} is not an integer, but {self.key} is")
         elif self.step and abs(value - (step := self._nearest_step(value))) > 1e-8 * self.step:
             raise MMLError(
-                f"{value} is no step of {self.key}, from {self.low:g} in steps of {self.step:g}; write {step:g}"
+                f"{value} is not a step of {self.key}, from {self.low:g} in steps of {self.step:g}; write {step:g}"
             )
 
     def _nearest_step(self, value: float) -> float:
@@ -118,12 +118,12 @@ class Parameter:
 
 
 def _exact(number: float) -> Decimal:
-    """Return a number as it is written."""
+    """Return a number without binary rounding."""
     return Decimal(str(number))
 
 
 def name_choice(value: Any) -> str:
-    """Return the name of a choice: a text as it is, a preset with its changes, anything else as JSON."""
+    """Return the name of a choice: a text unchanged, a preset with its changes, other values as JSON."""
     if isinstance(value, Mapping) and "preset" in value:
         changes = {key: item for key, item in value.items() if key != "preset"}
         return f"{value['preset']} {canonical_json(changes)}"
@@ -132,7 +132,7 @@ def name_choice(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Space:
-    """All searched keys. Keys that a condition names stand before the keys that have it."""
+    """All searched keys. The keys of a condition precede the key that has it."""
 
     parameters: tuple[Parameter, ...]
 
@@ -142,16 +142,16 @@ class Space:
 
         Args:
             options: `search.space`.
-            present: the value of each key in the study, where it has one: a range is of integers where it has integers
-                for its ends and the study no other number.
+            present: the values of the keys in the study. A range with integer bounds is a range of integers, unless the
+                study has a float.
 
         Raises:
             MMLError: the first mistake.
         """
         parameters = {key: _parameter(key, value, present.get(key)) for key, value in options.items()}
         for key, parameter in parameters.items():
-            for other, value in parameter.when.items():
-                _check_condition(key, other, value, parameters)
+            for condition_key, value in parameter.when.items():
+                _check_condition(key, condition_key, value, parameters)
         return cls(tuple(_ordered(parameters)))
 
     @property
@@ -159,14 +159,14 @@ class Space:
         return any(parameter.when for parameter in self.parameters)
 
     def active(self, values: Mapping[str, Any]) -> Iterator[Parameter]:
-        """Yield the parameters whose conditions hold. `values` may get those of earlier ones between two of them."""
+        """Yield the parameters whose conditions hold. Callers may add values of yielded parameters meanwhile."""
         for parameter in self.parameters:
             conditions = parameter.when.items()
             if all(key in values and name_choice(values[key]) == name_choice(value) for key, value in conditions):
                 yield parameter
 
     def check_start(self, start: Mapping[str, Any]) -> None:
-        """Refuse a trial that is not in the space.
+        """Refuse an initial trial that is not in the space.
 
         Raises:
             MMLError: a key or a value is not in the space, or its condition does not hold.
@@ -196,7 +196,7 @@ class Space:
             raise MMLError(f"search.space: a grid of {number:,} points is too large; use sampler: random or qmc")
         keys = [parameter.key for parameter in self.parameters]
         pairs = zip(self.parameters, sizes, strict=True)
-        grids = [[parameter.point(place) for place in range(size)] for parameter, size in pairs]
+        grids = [[parameter.point(index) for index in range(size)] for parameter, size in pairs]
         return [dict(zip(keys, values, strict=True)) for values in itertools.product(*grids)]
 
 
@@ -207,20 +207,20 @@ def _parameter(key: str, value: Mapping[str, Any] | list[Any], present: Any) -> 
     if not isinstance(when, dict):
         raise MMLError(f"{where}: when is {when}; write it as {{optimizer: adamw}}")
     if content and not set(content) & {"low", "high", "choices"} and _is_section(content):
-        (below, *_) = content
-        raise MMLError(f"{where}: a key of the space is written with dots; write {key}.{below}: …")
+        (first_key, *_) = content
+        raise MMLError(f"{where}: a key of the space is written with dots; write {key}.{first_key}: …")
     if "choices" in content:
-        if further := [name for name in content if name != "choices"]:
-            raise MMLError(f"{where}: choices go with no {further[0]}")
+        if extra := [name for name in content if name != "choices"]:
+            raise MMLError(f"{where}: choices cannot be combined with {extra[0]}; remove one of them")
         return Parameter(key, _choices(where, content["choices"]), when=when)
     try:
         interval = Interval(**content)
     except ValidationError as error:
         problem = error.errors()[0]
-        words = problem["ctx"]["error"] if problem["type"] == "value_error" else problem["msg"].lower()
+        reason = problem["ctx"]["error"] if problem["type"] == "value_error" else problem["msg"].lower()
         name = ".".join(map(str, problem["loc"]))
         raise MMLError(
-            f"{where}: {name}{': ' if name else ''}{words}; write {{low: 0.001, high: 0.1, log: true}}, or a list of "
+            f"{where}: {name}{': ' if name else ''}{reason}; write {{low: 0.001, high: 0.1, log: true}}, or a list of "
             "values"
         ) from error
     numbers = [interval.low, interval.high, *([] if interval.step is None else [interval.step])]
@@ -240,33 +240,33 @@ def _choices(where: str, values: Any) -> tuple[Any, ...]:
     if not isinstance(values, list) or len(values) < 2:
         raise MMLError(f"{where}: a search needs at least two choices; name more, or set the value in the study itself")
     names = [name_choice(value) for value in values]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise MMLError(f"{where}: the choice {twice[0]} stands there twice")
+    if duplicates := [name for name in names if names.count(name) > 1]:
+        raise MMLError(f"{where}: the choice {duplicates[0]} is listed twice; remove one")
     return tuple(values)
 
 
-def _check_condition(key: str, other: str, value: Any, parameters: Mapping[str, Parameter]) -> None:
+def _check_condition(key: str, condition_key: str, value: Any, parameters: Mapping[str, Parameter]) -> None:
     where = f"search.space.{key}.when"
-    if other not in parameters:
-        raise MMLError(f"{where}: '{other}' is not in the space{nearest(other, parameters)}")
-    if not parameters[other].choices:
-        raise MMLError(f"{where}: '{other}' has a range; a condition needs choices")
+    if condition_key not in parameters:
+        raise MMLError(f"{where}: '{condition_key}' is not in the space{nearest(condition_key, parameters)}")
+    if not parameters[condition_key].choices:
+        raise MMLError(f"{where}: '{condition_key}' has a range, but a condition needs choices; list its values")
     try:
-        parameters[other].check(value)
+        parameters[condition_key].check(value)
     except MMLError as error:
         raise MMLError(f"{where}: {error}") from error
 
 
 def _ordered(parameters: Mapping[str, Parameter]) -> Iterator[Parameter]:
-    """Yield parameters, each after those that its condition names.
+    """Yield parameters, each after the keys of its condition.
 
     Raises:
-        MMLError: conditions name each other.
+        MMLError: conditions form a cycle.
     """
-    left, done = dict(parameters), set[str]()
-    while left:
-        ready = [key for key, parameter in left.items() if done.issuperset(parameter.when)]
+    remaining, done = dict(parameters), set[str]()
+    while remaining:
+        ready = [key for key, parameter in remaining.items() if done.issuperset(parameter.when)]
         if not ready:
-            raise MMLError(f"search.space: the conditions of {' and '.join(left)} need each other")
+            raise MMLError(f"search.space: the conditions of {' and '.join(remaining)} need each other; remove one")
         done.add(ready[0])
-        yield left.pop(ready[0])
+        yield remaining.pop(ready[0])

@@ -1,4 +1,4 @@
-"""Pipelines of trials: the study's own pipeline with the proposed values."""
+"""Pipelines of trials: the pipeline of the study with the proposed values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from mml_lib.config.reading.layers import with_values
 from mml_lib.config.schema import StudyConfig
 from mml_lib.pipelines.pipeline import Pipeline, pipeline_sections
 
-FURTHER = ("multitask", "pretraining", "frozen")
+MODE_ENTRIES = ("multitask", "pretraining", "frozen")
 """Entries that a mode adds to a pipeline."""
 
 
 def trial_pipeline(config: Mapping[str, Any], base: Pipeline, values: Mapping[str, Any]) -> Pipeline:
-    """Return the pipeline of a trial. Its run id is that of any study with such a pipeline.
+    """Return the pipeline of a trial. An ordinary run with this pipeline has the same run id.
 
     Args:
         config: the study, before it is validated.
@@ -21,25 +21,25 @@ def trial_pipeline(config: Mapping[str, Any], base: Pipeline, values: Mapping[st
         values: values by dotted key.
 
     Raises:
-        MMLError: the values do not fit each other, or the schema.
+        MMLError: the values are incompatible or invalid.
     """
     return pipeline_of(trial_config(config, base, values), base)
 
 
 def pipeline_of(cfg: StudyConfig, base: Pipeline) -> Pipeline:
     """Return the pipeline of a config for the task of another pipeline."""
-    further = {key: base.content[key] for key in FURTHER if key in base.content}
-    return Pipeline.of(cfg, base.task, further, base.content.get("code"))
+    entries = {key: base.content[key] for key in MODE_ENTRIES if key in base.content}
+    return Pipeline.of(cfg, base.task, entries, base.content.get("code"))
 
 
 def trial_config(config: Mapping[str, Any], base: Pipeline, values: Mapping[str, Any]) -> StudyConfig:
     """Return the validated config of a trial.
 
     Raises:
-        MMLError: the values do not fit each other, or the schema.
+        MMLError: the values are incompatible or invalid.
     """
     content = pipeline_sections(config, base)
-    plain = load_study({**content, "normalization": None})
-    if plain.normalization_of("pretraining" in base.content) == base.content["normalization"]:
-        content["normalization"] = None  # it follows from the weights of a trial's arch
+    derived = load_study({**content, "normalization": None})
+    if derived.normalization_of("pretraining" in base.content) == base.content["normalization"]:
+        content["normalization"] = None  # to be derived from the trial's arch
     return load_study(with_values(content, values))

@@ -1,4 +1,4 @@
-"""Tables of trials: what was tried, how far each trial came, and which parameters mattered."""
+"""Tables of trials, their states and results, and the importance of parameters."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mml_lib.config.analysis.search_options import Search
-from mml_lib.search.next_trial import records_of
+from mml_lib.search.next_trial import read_records
 from mml_lib.search.rungs import Rung
 from mml_lib.search.space import Parameter, Space, name_choice
 from mml_lib.search.trials import Objective, TrialRecord
@@ -18,8 +18,8 @@ from mml_lib.search.trials import Objective, TrialRecord
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 """States of a trial: trained in full, not continued by halving, or without a value."""
 
-NO_TIME = datetime(2000, 1, 1)
-"""Start and end of trials in a journal, which are not known there."""
+UNKNOWN_TIME = datetime(2000, 1, 1)
+"""Start and end of trials in a journal. Real times would make the journal irreproducible."""
 
 
 MISSING = object()
@@ -35,7 +35,7 @@ class SearchTrials:
         label: label of the variant that it belongs to.
         options: the section `search`.
         space: the search space.
-        objectives: what trials are compared by.
+        objectives: the objectives.
         rungs: the rungs.
         records: the trainings of each rung with their results.
     """
@@ -55,15 +55,17 @@ class SearchTrials:
 
     @property
     def reached(self) -> list[tuple[Rung, TrialRecord]]:
-        """The highest rung that each trial has reached, with its result there, by number of the trial."""
+        """The highest rung of each trial, with its result there, ordered by the number of the trial."""
         latest: dict[int, tuple[Rung, TrialRecord]] = {}
         for rung, records in zip(self.rungs, self.records, strict=True):
-            latest |= {record.number: (rung, record) for record in records if record.number}  # 0: nothing to continue
+            latest |= {
+                record.number: (rung, record) for record in records if record.number
+            }  # 0: a slot without a training
         return [latest[number] for number in sorted(latest)]
 
     @property
     def stopped(self) -> list[tuple[str, int]]:
-        """Run and fold of each training that halving has stopped, and whose checkpoints are not to be kept."""
+        """Run and fold of each training that halving has stopped and whose checkpoints are removed."""
         if self.options.early_stopping is None or self.options.early_stopping.keep_checkpoints:
             return []
         runs = dict.fromkeys(record.run for rung, record in self.reached if not rung.is_last and record.run)
@@ -77,29 +79,29 @@ def read_searches(
 
     Args:
         searches: `id label options objectives rungs present` of each search.
-        trials: files of all trainings, search by search and rung by rung.
-        results: their results, one of each fold.
+        trials: paths of all trainings, ordered by search and rung.
+        results: paths of their results, one for each fold.
     """
-    trials, results, read = list(trials), list(results), []
+    trials, results, search_trials = list(trials), list(results), []
     for search in searches:
         options, objectives = Search(**search["options"]), [Objective(**item) for item in search["objectives"]]
         rungs, folds = [Rung(**rung) for rung in search["rungs"]], len(options.folds)
         records = []
         for rung in rungs:
-            own, trials = trials[: rung.slots], trials[rung.slots :]
-            of_rung, results = results[: rung.slots * folds], results[rung.slots * folds :]
-            records.append(records_of(own, of_rung, objectives))
+            trials_of_rung, trials = trials[: rung.slots], trials[rung.slots :]
+            results_of_rung, results = results[: rung.slots * folds], results[rung.slots * folds :]
+            records.append(read_records(trials_of_rung, results_of_rung, objectives))
         space = Space.of(options.space, search["present"])
-        read.append(SearchTrials(search["id"], search["label"], options, space, objectives, rungs, records))
-    return read
+        search_trials.append(SearchTrials(search["id"], search["label"], options, space, objectives, rungs, records))
+    return search_trials
 
 
 def trial_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
-    """Return a row for each trial.
+    """Return a table with a row for each trial.
 
     Columns are `search label trial run state rank rung epochs failure`, the objectives, `pareto` (True for trials that
-    no other one beats in all of several objectives) and the searched keys. `rank` is that of finished trials by the
-    first objective; values of stopped trials are those after their `epochs`.
+    no other trial dominates, with several objectives) and the searched keys. `rank` is the rank of finished trials by
+    the first objective. Values of stopped trials are those after their `epochs`.
     """
     return pd.concat([_table(search) for search in searches], ignore_index=True)
 
@@ -126,13 +128,13 @@ def _table(search: SearchTrials) -> pd.DataFrame:
     table["rank"] = ranked["value"].rank(method="first").reindex(table.index).astype("Int64")
     if len(signed) > 1:
         costs = pd.concat(signed, axis=1).to_numpy()
-        beaten = [bool(((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any()) for own in costs]
-        table["pareto"] = pd.Series([not item for item in beaten], index=finished.index).reindex(table.index)
+        dominated = [bool(((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any()) for cost in costs]
+        table["pareto"] = pd.Series([not item for item in dominated], index=finished.index).reindex(table.index)
     return table
 
 
 def _column(parameter: Parameter, records: Sequence[TrialRecord]) -> pd.Series:
-    """Return the values of a parameter, numbers as the study writes them although some are missing."""
+    """Return the column of a parameter. Integers remain integers although values are missing."""
     values = [record.values.get(parameter.key, MISSING) for record in records]
     cells = [None if value is MISSING else _cell(value) for value in values]
     return pd.Series(cells, dtype=object if parameter.choices else "Int64" if parameter.integer else float)
@@ -145,9 +147,9 @@ def _cell(value: Any) -> Any:
 def importance_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
     """Return the importance of each parameter for each objective by functional ANOVA (Hutter et al. 2014).
 
-    Columns are `search label objective parameter importance trials`. Importances of an objective sum to 1. Of halving,
-    the values after the first rung count, which all trials have; of hyperband, those of the first bracket. Parameters
-    with a condition have none, nor have those of fewer than four trials with different values.
+    Columns are `search label objective parameter importance trials`. Importances of an objective sum to 1. With
+    halving, they are computed from values after the first rung, which all trials have; with hyperband, from those of
+    the first bracket. Parameters with a condition, and searches with fewer than four different values, have none.
     """
     from optuna import create_study
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
@@ -157,23 +159,23 @@ def importance_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
 
     rows = []
     for search in searches:
-        done = [record for record in search.records[0] if record.objectives is not None]
-        for place, goal in enumerate(search.objectives):
+        with_values = [record for record in search.records[0] if record.objectives is not None]
+        for index, goal in enumerate(search.objectives):
             study = create_study(direction=goal.direction)
-            values = [record.objectives[place] for record in done if record.objectives is not None]
+            values = [record.objectives[index] for record in with_values if record.objectives is not None]
             if len(set(values)) < 4:
                 continue
             study.add_trials(
                 [
                     frozen_trial(search.space, record, [value], TrialState.COMPLETE)
-                    for record, value in zip(done, values, strict=True)
+                    for record, value in zip(with_values, values, strict=True)
                 ]
             )
             importances = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
             rows += [
                 {
                     **{"search": search.id, "label": search.label, "objective": goal.name},
-                    **{"parameter": key, "importance": importance, "trials": len(done)},
+                    **{"parameter": key, "importance": importance, "trials": len(with_values)},
                 }
                 for key, importance in importances.items()
             ]
@@ -181,10 +183,10 @@ def importance_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
 
 
 def write_journal(searches: Sequence[SearchTrials], task: str, path: str | Path) -> None:
-    """Write the trials as a journal of Optuna, which optuna-dashboard opens; the same trials give the same journal.
+    """Write the trials as a reproducible journal of Optuna, which optuna-dashboard can open.
 
     Args:
-        searches: the searches; each is a study of its own there.
+        searches: the searches. Each becomes one study of Optuna.
         task: the task.
         path: path of the journal.
     """
@@ -206,7 +208,7 @@ def write_journal(searches: Sequence[SearchTrials], task: str, path: str | Path)
                 state = TrialState.PRUNED
             values = record.objectives if state is TrialState.COMPLETE else None
             trial = frozen_trial(search.space, record, values, state)
-            trial.datetime_start = trial.datetime_complete = NO_TIME
+            trial.datetime_start = trial.datetime_complete = UNKNOWN_TIME
             trial.user_attrs = {"run": record.run, "failure": record.failure}
             if len(search.objectives) == 1:
                 trial.intermediate_values = {
@@ -223,12 +225,14 @@ def write_journal(searches: Sequence[SearchTrials], task: str, path: str | Path)
 def as_text(table: pd.DataFrame, rows: int = 5) -> str:
     """Return the best trials of each search as text for a terminal."""
     parts = []
-    for (search, label), own in table.groupby(["search", "label"], sort=False):
-        counts = own["state"].value_counts()
+    for (search, label), of_search in table.groupby(["search", "label"], sort=False):
+        counts = of_search["state"].value_counts()
         numbers = ", ".join(f"{counts[state]} {state}" for state in (FINISHED, STOPPED, FAILED) if state in counts)
-        best = own.dropna(subset=["rank"]).sort_values("rank").head(rows)
-        filled = [name for name in list(own)[list(own).index("failure") + 1 :] if own[name].notna().any()]
+        best = of_search.dropna(subset=["rank"]).sort_values("rank").head(rows)
+        filled = [
+            name for name in list(of_search)[list(of_search).index("failure") + 1 :] if of_search[name].notna().any()
+        ]
         columns = ["trial", "run", *filled]
-        heading = f"search {search}{f' ({label})' if label else ''}: {len(own)} trials, {numbers}"
+        heading = f"search {search}{f' ({label})' if label else ''}: {len(of_search)} trials, {numbers}"
         parts += [f"{heading}; the best:", best[columns].to_string(index=False)] if len(best) else [heading]
     return "\n".join(parts)

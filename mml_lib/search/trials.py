@@ -1,4 +1,4 @@
-"""Trials of a search: what was proposed, and what came out of it."""
+"""Trials of a search and their results."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from mml_lib.files.stored import Stored
 
 @dataclass(frozen=True)
 class Objective:
-    """Quantity that trials are compared by.
+    """Objective of a search.
 
     Args:
         name: a validation metric, `loss`, `training_time` or `num_parameters`.
@@ -23,26 +23,26 @@ class Objective:
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """The direction, as Optuna names it."""
+        """The direction in Optuna's terms."""
         return "minimize" if self.lower_is_better else "maximize"
 
     @property
     def sign(self) -> int:
-        """1 where large values are good, -1 where small ones are."""
+        """1 if large values are good, -1 if small ones are."""
         return -1 if self.lower_is_better else 1
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as later ones see it.
+    """Values and result of a trial, as later proposals use them.
 
     Args:
         number: number of the trial, from 1 on.
         values: parameters by key.
-        run: run id of its pipeline; None: its values make no valid pipeline.
-        objectives: a value for each objective; None: it failed, or its result is not known yet.
+        run: run id of its pipeline; None if its values are invalid.
+        objectives: a value for each objective; None if it failed or has no result yet.
         failure: the reason if it failed.
-        epochs: number of epochs that its result is of.
+        epochs: number of epochs of its result.
     """
 
     number: int
@@ -60,11 +60,11 @@ class Trial(Stored):
     It is the content of `SEARCH/<task>/<search>/trial-<number>.json` and `…/rung<rung>-<number>.json`.
 
     Args:
-        record: the trial, without a result; a failure means that there is nothing to train.
-        pipeline: content of its pipeline, if there is something to train.
-        earlier: the trials that it was proposed after, with the results that it was proposed from; or the trainings of
-            the rung below that it was chosen from.
-        continued: places, from 0 on, of the trainings of the rung below that this and earlier slots continue.
+        record: the trial without a result. A trial with a failure is not trained.
+        pipeline: content of its pipeline; None if it is not trained.
+        earlier: the trials and results that the proposal used; for a slot, the trainings of the rung below that it
+            chose from.
+        continued: indices of the trainings of the rung below that this and earlier slots continue.
     """
 
     record: TrialRecord
@@ -90,9 +90,9 @@ class TrialResult(Stored):
     """Result of a trial on one fold: the content of `SEARCH/<task>/<search>/rung<rung>-<number>-fold<fold>.json`.
 
     Args:
-        run: run id of its pipeline; None: there is none.
-        epochs: number of epochs that the result is of.
-        objectives: value of each objective by name; None: it failed.
+        run: run id of its pipeline; None without one.
+        epochs: number of trained epochs.
+        objectives: value of each objective by name; None if it failed.
         failure: the reason if it failed.
     """
 
@@ -105,7 +105,7 @@ class TrialResult(Stored):
 
 
 def combine(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> tuple[list[float] | None, str | None]:
-    """Return the mean of each objective over folds, and the reason of a failure; one of both is None."""
+    """Return the mean of each objective over folds, or the reason of a failure; the other one is None."""
     if failures := [result.failure for result in results if result.failure is not None]:
         return None, failures[0]
     means = []
@@ -116,10 +116,10 @@ def combine(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> 
 
 
 def with_result(record: TrialRecord, results: Sequence[TrialResult], objectives: Sequence[Objective]) -> TrialRecord:
-    """Return a trial with its results, one of each fold.
+    """Return a trial with its results, one for each fold.
 
     Raises:
-        MMLError: a result is of another pipeline, because the trial was proposed anew after results were removed.
+        MMLError: a result belongs to another pipeline: the trial was proposed again after results had been removed.
     """
     for result in results:
         if result.run not in (None, record.run):
