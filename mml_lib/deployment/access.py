@@ -35,19 +35,19 @@ def load_predictor(
     """Return a predictor for new images: call it with a folder, a table, files, arrays or pictures.
 
     Args:
-        project: name or folder.
+        project: name or folder of the project.
         task: task that the networks were trained on; unset: the only one of the project.
         run: id of the run; unset or `best`: the best one by validation; `ensemble`: the ensemble of mode `post`.
         folds: folds of the networks, whose probabilities or values are averaged.
-        calibrated: map probabilities by the calibration of mode `post`; unset: where the project has it.
-        tta: test-time augmentation, as the section `tta` of a study: `{"transforms": [...]}`; unset: none.
+        calibrated: map probabilities by the calibration of mode `post`; unset: if the project has one.
+        tta: test-time augmentation like the section `tta` of a study: `{"transforms": [...]}`; unset: none.
         device: `auto`, `cpu`, `gpu`, or a device of torch.
         plugins: the user's own modules or files, as in the study.
         results, data: roots.
 
     Raises:
-        MMLError: there is no such project, task, run or fold, the weights of a network are gone, or the members of an
-            ensemble have other classes.
+        MMLError: the project, task, run or fold does not exist, weights are missing, or the members of an ensemble
+            have different classes.
     """
     from mml_lib.deployment.predictor_loading import read_predictor
     from mml_lib.deployment.stored_runs import StoredProject
@@ -70,7 +70,7 @@ def load_network(
     """Return a bare network and its transforms: `network(transforms("image.png")[None])`.
 
     Args:
-        project: name or folder.
+        project: name or folder of the project.
         task, run: as for `load_predictor`.
         fold: fold of the network.
         plugins: the user's own modules or files, as in the study.
@@ -101,10 +101,10 @@ def _import_plugins(plugins: Sequence[str]) -> None:
 def open_project(
     project: str | Path | None, results: Root = None, data: Root = None
 ) -> AbstractContextManager[MMLFileManager]:
-    """Return a file manager of a project, for a while.
+    """Return a context with the file manager of a project.
 
     Raises:
-        MMLError: there is no such project.
+        MMLError: the project does not exist.
     """
     roots = {
         key: Path(root or os.environ.get(variable) or key)
@@ -120,10 +120,10 @@ def open_project(
 
 
 def _check_project(folder: Path) -> None:
-    """Refuse a folder that is no project.
+    """Refuse a folder that is not a project.
 
     Raises:
-        MMLError: the line says where projects are looked for, and which ones there are.
+        MMLError: the folder is not a project; the message names existing projects.
     """
     root = folder.absolute().parent
     if not root.is_dir():

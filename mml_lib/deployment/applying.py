@@ -23,7 +23,7 @@ from mml_lib.predictions.predictions import MaskPredictions
 from mml_lib.wording import counted
 
 PART = 256
-"""Images whose predictions are in memory at once."""
+"""Number of images whose predictions are in memory at the same time."""
 
 UNLIKE = "unlike the training images"
 """Warning in the table."""
@@ -70,26 +70,26 @@ def apply_predictor(
     batch_size: int = 32,
     threads: int = 1,
 ) -> Applied:
-    """Return one row for each image, and those that cannot be predicted; write masks as PNG files of class indices.
+    """Return a table with a row for each image, and the refused images; write masks as PNG files of class indices.
 
     Args:
         predictor: the predictor.
         images: the images.
         distance: distances to the training; None: none.
-        warn_from: rank of the distance from which an image is unlike the training images.
+        warn_from: rank of the distance above which an image counts as unlike the training images.
         masks: folder for masks; None: they are not written.
-        batch_size: images that a network sees at once.
-        threads: threads that read images.
+        batch_size: number of images in a batch.
+        threads: number of threads that read images.
 
     Returns:
         The table has the columns of `Predictor`, and `distance`, `distance_rank` (share of held-out images of the task
         that are nearer) and `warning`.
 
     Raises:
-        MMLError: two images have one id, or none can be predicted.
+        MMLError: two images have the same id, or no image can be predicted.
     """
     if repeated := repeated_ids(images):
-        raise MMLError(f"images: the id '{repeated[0]}' stands for several images; give each its own")
+        raise MMLError(f"images: several images have the id '{repeated[0]}'; use unique ids")
     tables, refused = [], Refused()
     with tqdm(total=len(images), desc="predict", unit="image", **progress()) as bar:
         for start in range(0, len(images), PART):

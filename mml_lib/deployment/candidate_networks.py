@@ -1,4 +1,4 @@
-"""Candidates: trained networks of a study, of which a step of mode `apply` or `export` takes some, without torch."""
+"""Candidates: trained networks from which a step of mode `apply` or `export` chooses. No torch is needed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class CandidateNetwork:
         weights: its weights.
         model: its model storage.
         pipeline: pipeline of its run.
-        images: packed images of its task, as its run has them.
-        calibration: its calibration; None: there is none.
+        images: path of the packed images of its task, with the preprocessing of its run.
+        calibration: path of its calibration; None without one.
     """
 
     task: str
@@ -39,10 +39,10 @@ def candidates_of(
     """Return the candidates of a step.
 
     Args:
-        networks: `task`, `run` and `fold` of each.
-        weights, models, pipelines: a file of each.
-        images: packed images of each; none: they are not needed.
-        calibrations: a file of each; none: the networks are not calibrated.
+        networks: `task`, `run` and `fold` of each network.
+        weights, models, pipelines: paths, one for each network.
+        images: paths of packed images, one for each network; empty if they are not needed.
+        calibrations: paths, one for each network; empty for networks without calibration.
     """
     absent = [None] * len(networks)
     rows = zip(networks, weights, models, pipelines, images or absent, calibrations or absent, strict=True)

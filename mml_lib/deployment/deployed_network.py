@@ -1,4 +1,4 @@
-"""Deployed networks: stored networks that answer for images, and are not trained any more."""
+"""Deployed networks: stored networks in evaluation mode."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class DeployedNetwork(ImageOutputs, nn.Module):
         network: the network.
         header: header of its weights.
         task: the task.
-        window: by which whole images are seen; None: as they are.
+        window: sliding window over images; None: the network takes whole images.
     """
 
     def __init__(self, network: Network, header: Mapping[str, Any], task: str, window: SlidingWindow | None = None):
@@ -64,9 +64,9 @@ class NetworkGroup:
     """Networks of one run whose answers are merged: the mean of probabilities or values.
 
     Args:
-        networks: the networks, of one preparation.
-        calibrations: map of the logits of each network; None: they stay as they are.
-        tta: sees images in several views; None: as they are.
+        networks: networks with the same preparation of images.
+        calibrations: calibration of the logits of each network; None: no calibration.
+        tta: test-time augmentation; None: none.
     """
 
     networks: Sequence[DeployedNetwork]
@@ -107,7 +107,8 @@ class NetworkGroup:
 
         Args:
             prepared: the image.
-            transforms: by which the mask is brought back to the size of the image; None: it stays at the packed size.
+            transforms: transforms to invert, so that the mask has the size of the image; None: masks keep the packed
+                size.
         """
         bands = zip(*map(partial(self._bands, prepared.pixels), self.networks), strict=True)
         scores = (torch.stack(of_all).mean(0) for of_all in bands)
@@ -122,7 +123,7 @@ class NetworkGroup:
         return network.window.rows_of(image, lambda windows: self._probabilities(see(windows)), self.device)
 
     def _probabilities(self, outputs: torch.Tensor) -> torch.Tensor:
-        return outputs if self.tta else outputs.float().softmax(1)  # several views give probabilities
+        return outputs if self.tta else outputs.float().softmax(1)  # test-time augmentation returns probabilities
 
     def _see(self, network: DeployedNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
         return partial(self.tta, network) if self.tta else network
@@ -137,7 +138,7 @@ class NetworkGroup:
 
 
 def restored_mask(mask: np.ndarray, prepared: Prepared, transforms: Sequence[Mapping[str, Any]] | None) -> np.ndarray:
-    """Return a mask of a packed image at the size of its image; as it is without transforms."""
+    """Return a mask at the size of its delivered image; at the packed size without transforms."""
     return mask if transforms is None else restore(mask, transforms, prepared.size)
 
 

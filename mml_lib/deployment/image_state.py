@@ -1,4 +1,4 @@
-"""State of new images: a digest that changes with their files. Planning imports this module: it needs no numpy."""
+"""State of new images: a digest that changes with their files. Planning imports this module, which needs no NumPy."""
 
 import os
 from pathlib import Path
@@ -18,12 +18,12 @@ def state_of_images(path: Path) -> str:
         path: a folder, a table (CSV, TSV), an archive or an image file.
 
     Raises:
-        MMLError: there is nothing at the path, or no image in it.
+        MMLError: the path does not exist, or contains no image.
     """
     if path.is_dir():
         files = [Path(entry.path) for entry in ImageTree(path).images(path)]
         if not files:
-            raise MMLError(f"apply.images: the folder {path} has no image files; name one that has some")
+            raise MMLError(f"apply.images: the folder {path} has no image files; set a folder with images")
         return digest([[str(file.relative_to(path)), *_state(file)] for file in files])
     if not path.exists():
         near = f"; {path.parent} does not exist either" if not path.parent.is_dir() else ""
@@ -33,7 +33,7 @@ def state_of_images(path: Path) -> str:
         return digest([_state(path), [[row.id, *_state(_whole(row.content))] for row in rows]])
     is_image = suffix_of(path.name) in SUFFIXES or (may_be_dicom(suffix_of(path.name)) and has_preamble(str(path)))
     if not is_image and not is_archive(path):
-        raise MMLError(f"apply.images: {path} is no image, table or archive; name one, or a folder")
+        raise MMLError(f"apply.images: {path} is not an image, table or archive; set one of these, or a folder")
     return digest([path.name, *_state(path)])
 
 

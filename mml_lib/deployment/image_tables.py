@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mml_lib.errors import MMLError, nearest
 
 COLUMNS = ("image", "file", "path")
-"""Names of the column of files, the first that there is."""
+"""Possible names of the column of files, in the order of precedence."""
 
 
 class TableRow(NamedTuple):
@@ -21,7 +21,7 @@ def images_of_table(table: Path) -> list[TableRow]:
     """Return the images of a table; relative paths are relative to its folder. A column `id` names them.
 
     Raises:
-        MMLError: there is no table, no such column, no row, or a file that does not exist.
+        MMLError: the table, its column, or a file is missing, or the table has no rows.
     """
     try:
         with open(table, newline="", encoding="utf-8-sig") as stream:

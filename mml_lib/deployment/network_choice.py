@@ -19,12 +19,12 @@ from mml_lib.pipelines.pipeline import Pipeline
 
 
 def choose_run(candidates: Sequence[CandidateNetwork], run: str, metric: str) -> list[CandidateNetwork]:
-    """Return the networks of a run: of the one that is named, or of the best one by validation.
+    """Return the networks of the given run, or of the best one by validation.
 
     Args:
         candidates: networks of one task.
         run: id of the run, or `best`.
-        metric: metric that the best one is chosen by; the validation loss where a network does not have it.
+        metric: metric for choosing the best run; the validation loss for networks without it.
     """
     if run == BEST:
         run = best_of(candidates, metric).run
@@ -70,18 +70,21 @@ def predictor_of_ensemble(
     """Return the predictor of an ensemble of some of the networks, and these networks.
 
     Raises:
-        MMLError: a member is none of the networks, or members have other classes, or in another order.
+        MMLError: a member is not among the networks, or members have different classes or orders of classes.
     """
     networks = [Member(candidate.task, candidate.run, candidate.fold) for candidate in candidates]
     possible = {member for network in networks for member in (network, network.whole_run)}
     for member in ensemble.members:
         if member not in possible:
-            raise MMLError(f"the ensemble of {ensemble.task} has a member that is no network of the study ({member})")
+            raise MMLError(
+                f"the ensemble of {ensemble.task} has a member that is not a network of the study ({member}); "
+                "run mode post again"
+            )
     if any(member.fold is None for member in ensemble.members):
-        ensemble, places = spread(ensemble, networks)
+        ensemble, indices = spread(ensemble, networks)
     else:
-        places = [networks.index(member) for member in ensemble.members]
-    chosen = [candidates[place] for place in places]
+        indices = [networks.index(member) for member in ensemble.members]
+    chosen = [candidates[index] for index in indices]
     members = [predictor_of_run([network], dataset, tta).members[0] for network in chosen]
     check_same_order(ensemble.task, [(member.run, member.group.networks[0].classes) for member in members])
     return Predictor(ensemble.task, members[0].group.networks[0].classes, members, ensemble), chosen

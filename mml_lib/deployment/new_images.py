@@ -1,4 +1,4 @@
-"""New images: what a user hands over, as images with an id."""
+"""New images: a user's files, arrays or pictures, each with an id."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +31,8 @@ class NewImage:
 
     Args:
         id: its name in tables.
-        content: its file, its files by channel, an array (H×W or H×W×C) or a picture of Pillow.
-        label: its file in tables; None: the file of its content.
+        content: path, paths by channel, array (H×W or H×W×C) or picture of Pillow.
+        label: path in tables; None: the path of its content.
     """
 
     id: str
@@ -56,7 +56,7 @@ class NewImage:
             options: parameters of readers, such as `draft`.
 
         Raises:
-            MMLError: the file is missing or damaged, or the array is no image.
+            MMLError: the file is missing or damaged, or the array is not an image.
         """
         content = self.content
         if isinstance(content, Path | str | ChannelFiles):
@@ -76,14 +76,14 @@ Images: TypeAlias = str | Path | np.ndarray | Image.Image | Mapping[str, Any] | 
 
 
 def new_images(images: Images) -> list[NewImage]:
-    """Return the images that a user hands over.
+    """Return a user's images with their ids.
 
     Args:
         images: a folder, a table (`.csv` with a column `image`), a file, an array, a picture, several of the last
             three, or a mapping of ids to them. An array of four dimensions holds several images.
 
     Raises:
-        MMLError: there is no such file, or no image in it.
+        MMLError: a file does not exist, or contains no image.
     """
     if isinstance(images, Mapping):
         return [image for name, content in images.items() for image in _of_one(content, str(name))]
@@ -107,7 +107,7 @@ def files_of(path: Path) -> list[NewImage]:
     if path.is_dir():
         names = [Path(entry.path) for entry in ImageTree(path).images(path)]
         if not names:
-            raise MMLError(f"images: the folder {path} has no image files; give one that has some")
+            raise MMLError(f"images: the folder {path} has no image files; give a folder with images")
         return [image for file in names for image in _frames(file, file.relative_to(path).as_posix())]
     if path.suffix.lower() in (".csv", ".tsv"):
         from mml_lib.deployment.image_tables import images_of_table
@@ -124,7 +124,7 @@ def _frames(file: Any, name: str) -> list[NewImage]:
         return [NewImage(name, file)]
     try:
         count = read_contents(file).frames
-    except MMLError:  # raised again where the image is read
+    except MMLError:  # reading the image raises it again
         count = 1
     return [NewImage(name, file)] if count == 1 else [NewImage(f"{name}#{k}", f"{file}#{k}") for k in range(count)]
 
@@ -135,7 +135,7 @@ def _of_one(content: Any, name: str | int) -> list[NewImage]:
         return _frames(Path(content), str(content) if isinstance(name, int) else name)
     if isinstance(content, np.ndarray | Image.Image | ChannelFiles):
         return [NewImage(str(name), content)]
-    raise MMLError(f"images: {type(content).__name__} is no image; give paths, arrays or pictures of Pillow")
+    raise MMLError(f"images: {type(content).__name__} is not an image; give paths, arrays or pictures of Pillow")
 
 
 def repeated_ids(images: Sequence[NewImage]) -> list[str]:

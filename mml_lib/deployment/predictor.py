@@ -32,7 +32,7 @@ Refused = dict[str, str]
 """Ids of images that cannot be predicted, with the reasons."""
 
 Observe = Callable[[Sequence[Prepared]], None]
-"""Function that gets the prepared images of the first member, those of one size together."""
+"""Function that is called with the prepared images of the first member, grouped by size."""
 
 AHEAD = 3
 """Batches that are read ahead."""
@@ -58,7 +58,7 @@ class Member:
 
     @property
     def transforms(self) -> Sequence[Mapping[str, object]] | None:
-        """Transforms by which masks are brought back to the size of their images; None where that is not known."""
+        """Transforms to invert, so that masks have the size of their images; None if they are unknown."""
         return self.preparation.transforms if self.preparation.is_restorable else None
 
     @torch.inference_mode()
@@ -74,9 +74,9 @@ class Member:
 
         Args:
             images: the images, N.
-            batch_size: images that a network sees at once.
-            threads: threads that read images.
-            observe: gets all prepared images, those of one size together.
+            batch_size: number of images in a batch.
+            threads: number of threads that read images.
+            observe: called with all prepared images, grouped by size.
             refused: gets the images that cannot be predicted, which are left out; None: the first one ends the
                 prediction.
 
@@ -97,7 +97,7 @@ class Member:
                     observe(of_size)
             outputs += [answer for answer in answers if answer is not None]
         if not outputs:
-            raise NoImagesLeft("images: none of them can be predicted")
+            raise NoImagesLeft("images: no image can be predicted")
         ids, kind = np.array(names), TASK_TYPES[self.group.task_type]
         network = self.group.networks[0]
         if kind.has_masks:
@@ -173,7 +173,7 @@ def check_counts(batch_size: int, threads: int | None) -> None:
     """
     for name, value in {"batch_size": batch_size, "threads": 1 if threads is None else threads}.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise MMLError(f"{name}: {value!r} is no whole number of 1 or more")
+            raise MMLError(f"{name}: {value!r} is not a positive integer")
 
 
 def tensor_of(batch: Sequence[Prepared]) -> torch.Tensor:
@@ -189,7 +189,7 @@ class Predictor:
         task: name of the task.
         classes: names of its classes, in the order of outputs; empty for a regression.
         members: the runs with their networks.
-        ensemble: how the members are combined; None: there is one.
+        ensemble: rule that combines the members; None: a single member.
     """
 
     task: str
@@ -213,8 +213,8 @@ class Predictor:
         Args:
             images: a folder, a table with a column `image`, a file, an array H×W or H×W×C (N×H×W×C for several), a
                 picture of Pillow, a list of these, or a mapping of ids to them.
-            batch_size: images that a network sees at once.
-            threads: threads that read images; None: one for each core.
+            batch_size: number of images in a batch.
+            threads: number of threads that read images; None: one for each core.
 
         Returns:
             `id`, `file` (empty for images in memory), and by task type
@@ -226,7 +226,7 @@ class Predictor:
             - segmentation: `prediction/<class>` (pixels of each class at the size of the image; see `masks`).
 
         Raises:
-            MMLError: there are no images, one cannot be read, or is of another kind than those of the training.
+            MMLError: there are no images, or one cannot be read or differs in kind from the training images.
         """
         listed = new_images(images)
         return prediction_rows(self.predictions(listed, batch_size, threads), self.classes, listed)
@@ -234,13 +234,13 @@ class Predictor:
     def masks(
         self, images: Images, batch_size: int = 32, threads: int | None = None
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield id and mask of each image: the index of the class of each pixel, uint8 H×W at the image's own size.
+        """Yield id and mask of each image: the index of the class of each pixel, uint8 H×W at the size of the image.
 
         Raises:
             MMLError: the network predicts no masks; as for rows.
         """
         if not has_masks(self.task_type):
-            raise MMLError(f"masks: networks of {self.task} predict no masks, as it is a {self.task_type}")
+            raise MMLError(f"masks: networks of {self.task} predict no masks, which is a {self.task_type}")
         listed = new_images(images)
         check_counts(batch_size, threads)
         for start in range(0, len(listed), batch_size):
@@ -256,30 +256,30 @@ class Predictor:
         observe: Observe | None = None,
         refused: Refused | None = None,
     ) -> AnyPredictions:
-        """Return the predictions as the project stores them: merged logits, values, or masks at the images' own sizes.
+        """Return the predictions in the stored form: merged logits, values, or masks at the sizes of the images.
 
         Args:
             images: as for rows.
-            batch_size: images that a network sees at once.
-            threads: threads that read images; None: one for each core.
-            observe: gets the prepared images of the first member.
-            refused: gets the images that cannot be predicted, which are left out; None: the first one is an error.
+            batch_size: number of images in a batch.
+            threads: number of threads that read images; None: one for each core.
+            observe: called with the prepared images of the first member.
+            refused: receives the images that cannot be predicted; None: raise an error for the first one.
 
         Raises:
-            MMLError: as for rows; two images have one id.
+            MMLError: as for rows, or two images have the same id.
             NoImagesLeft: all images are refused.
         """
         is_listed = isinstance(images, list) and all(isinstance(image, NewImage) for image in images)
         listed: list[NewImage] = images if is_listed else new_images(images)  # type: ignore[assignment]
         if repeated := repeated_ids(listed):
-            raise MMLError(f"images: the id '{repeated[0]}' stands for several images; give each its own")
+            raise MMLError(f"images: several images have the id '{repeated[0]}'; use unique ids")
         check_counts(batch_size, threads)
         threads = threads or len(os.sched_getaffinity(0))
         try:
             parts = [self.members[0].predictions(listed, batch_size, threads, observe, refused)]
             for member in self.members[1:]:
-                left = [image for image in listed if image.id not in (refused or ())]
-                parts.append(member.predictions(left, batch_size, threads, refused=refused))
+                remaining = [image for image in listed if image.id not in (refused or ())]
+                parts.append(member.predictions(remaining, batch_size, threads, refused=refused))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

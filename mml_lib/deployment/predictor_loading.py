@@ -23,7 +23,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 
 
 class NetworkTransforms:
-    """Transforms of a bare network: an image becomes the normalised floats C×H×W that it takes.
+    """Transforms of a bare network, from an image to the normalised floats C×H×W of its input.
 
     Args:
         preparation: conversion and preprocessing.
@@ -38,7 +38,7 @@ class NetworkTransforms:
         """Return normalised floats, C×H×W, of a path, an array or a picture of Pillow.
 
         Raises:
-            MMLError: it cannot be read, holds several images, or is of another kind than those of the training.
+            MMLError: the image cannot be read, has several frames, or differs in kind from the training images.
         """
         images = [image] if isinstance(image, NewImage) else new_images(image)
         if len(images) != 1:
@@ -75,9 +75,9 @@ def read_member(
 
     Args:
         pipeline: of the run.
-        weights: files of the weights of its networks.
-        dataset: manifest of the data set of its task.
-        calibrations: of each network; None: none.
+        weights: paths of the weights of its networks.
+        dataset: path of the manifest of its task's data set.
+        calibrations: calibration of each network; None: none.
         tta: test-time augmentation.
 
     Raises:
@@ -114,7 +114,7 @@ def _views(tta: Mapping[str, Any] | None) -> TTA:
     """Return the test-time augmentation of a mapping.
 
     Raises:
-        MMLError: it is no such mapping, or has wrong values.
+        MMLError: the mapping has unknown keys or invalid values.
     """
     try:
         return TTA.model_validate(tta or {})
@@ -128,7 +128,7 @@ def _device(name: str) -> torch.device:
     """Return the device of a name.
 
     Raises:
-        MMLError: there is no such device.
+        MMLError: the device is not available.
     """
     if name in ("auto", "cpu"):
         return best_device(name)
@@ -141,10 +141,10 @@ def _device(name: str) -> torch.device:
 
 
 def _member_of(stored: StoredRun, calibrated: bool | None, tta: TTA) -> Member:
-    """Return the networks of a run, calibrated where the project has that, or where it is wanted.
+    """Return the networks of a run, calibrated if requested or, by default, if the project has calibrations.
 
     Raises:
-        MMLError: calibration is wanted, and a network has none.
+        MMLError: calibration is requested, but a network has none.
     """
     calibrations: list[Calibration | None] = [stored.calibrations.get(fold) for fold in stored.weights]
     if calibrated and None in calibrations:
@@ -166,7 +166,7 @@ def _read_ensemble(project: StoredProject, task: str, calibrated: bool | None, t
     """Return the predictor of an ensemble of mode `post`.
 
     Raises:
-        MMLError: a member is gone, or has other classes, or its classes in another order.
+        MMLError: a member is missing, or has different classes or another order of classes.
     """
     ensemble = project.ensemble(task)
     networks, members = [], []
@@ -182,8 +182,8 @@ def _read_ensemble(project: StoredProject, task: str, calibrated: bool | None, t
             networks.append(type(member)(member.task, member.run, fold))
     check_same_order(task, [(member.run, member.group.networks[0].classes) for member in members])
     whole = any(member.fold is None for member in ensemble.members)
-    ensemble, places = spread(ensemble, networks) if whole else (ensemble, list(range(len(networks))))
-    chosen = [members[place] for place in places]
+    ensemble, indices = spread(ensemble, networks) if whole else (ensemble, list(range(len(networks))))
+    chosen = [members[place] for place in indices]
     return Predictor(task, chosen[0].group.networks[0].classes, chosen, ensemble)
 
 
@@ -194,9 +194,9 @@ def check_same_order(task: str, classes: Sequence[tuple[str, Sequence[str]]]) ->
         MMLError: the first such member.
     """
     first_run, first = classes[0]
-    for run, others in classes[1:]:
-        if list(others) != list(first):
+    for run, classes_of_run in classes[1:]:
+        if list(classes_of_run) != list(first):
             raise MMLError(
                 f"run: the ensemble of {task} has members with different classes, or in another order: run {first_run} "
-                f"{', '.join(first)}; run {run} {', '.join(others)}; name one of the runs"
+                f"{', '.join(first)}; run {run} {', '.join(classes_of_run)}; name one of the runs"
             )

@@ -32,7 +32,7 @@ class Prepared:
 
     Args:
         id: its name.
-        pixels: H×W×C of the type of the packed images.
+        pixels: H×W×C, with the dtype of the packed images.
         size: height and width before the transforms.
     """
 
@@ -48,8 +48,8 @@ class Preparation:
     Args:
         task: name of the task, for messages.
         conversion: how image files became pixels.
-        transforms: the preprocessing of the pipeline, as `transforms.resolve` gives it.
-        takes_luma: grey images are made of colours by their luma.
+        transforms: preprocessing of the pipeline, resolved by `transforms.resolve`.
+        takes_luma: True if colours are converted to grey by their luma.
     """
 
     task: str
@@ -81,7 +81,7 @@ class Preparation:
 
     @property
     def own_transforms(self) -> list[str]:
-        """Names of the user's own transforms."""
+        """Names of the user's transforms."""
         return [spec[TARGET] for spec in self.transforms if TARGET in spec]
 
     def __call__(self, image: NewImage, draft: bool = True) -> Prepared:
@@ -89,10 +89,10 @@ class Preparation:
 
         Args:
             image: the image.
-            draft: decode JPEGs at a smaller size where the transforms allow it; the own size is that of the draft.
+            draft: decode JPEGs at a smaller size if the transforms allow it; the size is then that of the draft.
 
         Raises:
-            MMLError: it cannot be read, or is of another kind than the images of the training.
+            MMLError: the image cannot be read, or differs in kind from the training images.
         """
         samples = image.read(draft=draft_size(self.transforms) if draft else None, **self.conversion.reading)
         with errors_named(image):
@@ -105,7 +105,7 @@ class Preparation:
         """Refuse an image that is not of the kind of those of the training.
 
         Raises:
-            MMLError: it has another number of channels, clear colour where the others are grey, or another depth.
+            MMLError: number of channels, colour or depth differ from the training images.
         """
         wanted, value_range = self.conversion.pixels, self.conversion.value_range
         values = np.asarray(samples.image) if isinstance(samples, Picture) else samples.stored
@@ -118,7 +118,7 @@ class Preparation:
         if not fits:
             raise MMLError(f"the image {image} has {count} channels, and {trained}; give images of that kind")
         if wanted.channels == GREY and count == 3 and not self.takes_luma and has_clear_colours(values):
-            raise MMLError(f"the image {image} has colour, and {trained}; convert it to grey if that is meant")
+            raise MMLError(f"the image {image} has colour, and {trained}; convert it to grey")
         is_shallow = values.dtype == np.uint8 and (isinstance(samples, Picture) or samples.rescale is None)
         if not is_shallow and value_range is None and not self.conversion.windows:
             raise MMLError(f"the image {image} has {values.dtype} values, and {trained}; convert it to 8 bits")

@@ -19,7 +19,7 @@ from mml_lib.task_types import TASK_TYPES
 Folds = Literal["all"] | int | Iterable[int]
 
 CALIBRATED_SPLITS = ("test", "unlabelled", "val")
-"""Splits whose calibration is used for new images, the first that there is."""
+"""Splits whose calibration is used for new images, in the order of precedence."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class StoredRun:
         task: task that it was trained on.
         run: its id.
         pipeline: its pipeline.
-        weights: file of the weights of each fold.
-        dataset: manifest of the data set of its task.
-        description: description of its task; the file may be gone.
-        calibrations: calibration of the networks by fold, where the project has it.
+        weights: paths of the weights by fold.
+        dataset: path of the manifest of its task's data set.
+        description: path of the description of its task, which may be missing.
+        calibrations: paths of calibrations by fold, if the project has them.
     """
 
     task: str
@@ -59,7 +59,7 @@ class StoredProject:
         """Return a task with trained networks: the only one by default.
 
         Raises:
-            MMLError: there is no such task, or there are several and none is named.
+            MMLError: the task does not exist, or must be chosen from several.
         """
         tasks = sorted({model["task"] for model in self.fm.existing("models")})
         if not tasks:
@@ -74,7 +74,7 @@ class StoredProject:
         """Return the id of a run of a task: of the best one by validation by default.
 
         Raises:
-            MMLError: there is no such run.
+            MMLError: the run does not exist.
         """
         runs = sorted({model["run"] for model in self.fm.existing("models", task=task)})
         if run in runs:
@@ -84,7 +84,7 @@ class StoredProject:
         return runs[0] if len(runs) == 1 else self._best(task)
 
     def _best(self, task: str) -> str:
-        """Return the run that is best by validation: as the latest study says, or else by its mean over folds."""
+        """Return the best run by validation: the choice of the latest study, or else the best mean over folds."""
         paths = [Path(self.fm.path("return_value", **tokens)) for tokens in self.fm.existing("return_value")]
         for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
             value = read_json(path, "return_value").get("return_value")
@@ -105,7 +105,7 @@ class StoredProject:
             folds: folds of its networks.
 
         Raises:
-            MMLError: there is no such run or fold, or its weights are gone.
+            MMLError: the run or fold does not exist, or its weights are missing.
         """
         task = self.task(task)
         run = self.run_id(task, run)
@@ -118,7 +118,7 @@ class StoredProject:
         missing = [fold for fold, path in weights.items() if not path.exists()]
         if missing:
             raise MMLError(
-                f"run {run} of {task} has no weights of fold {', '.join(map(str, missing))} any more; make them by "
+                f"run {run} of {task} has no weights of fold {', '.join(map(str, missing))}; restore them by "
                 f"the study that trained it: snakemake train --cores all --configfile <study> --config retrain=true"
             )
         pipeline = Pipeline.read(Path(self.fm.path("pipeline", task=task, run=run)))
@@ -152,7 +152,7 @@ class StoredProject:
             mode: mode that selected it; None: the only one.
 
         Raises:
-            MMLError: there is none.
+            MMLError: there is no ensemble.
         """
         modes = sorted(tokens["mode"] for tokens in self.fm.existing("ensemble", task=task))
         if not modes:
@@ -176,7 +176,7 @@ def _numbers(folds: Folds) -> list[int]:
     """Return the numbers of folds, each once.
 
     Raises:
-        MMLError: there is none, or one is no whole number.
+        MMLError: the list is empty, or has an entry that is not an integer.
     """
     try:
         listed = list(folds) if isinstance(folds, Iterable) and not isinstance(folds, str) else [folds]

@@ -5,7 +5,7 @@
 - `confidence`: how far the network is from certain, 1 less the largest probability (Hendrycks and Gimpel 2017); of
   labels the mean over labels, of masks the mean over pixels.
 
-Held-out images of the task, on which the network was not trained, tell which distances are usual.
+Distances of held-out images, on which the network was not trained, are the reference.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,13 +25,13 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 NEIGHBOURS = 10
-"""Nearest training image whose distance counts, k."""
+"""k: the distance of the k-th nearest training image counts."""
 
 TRAINING_IMAGES, HELD_OUT_IMAGES = 2000, 1000
 """Most training images that are compared with, and most held-out images; of more, a draw."""
 
 BATCH = 64
-"""Images of the task that a network sees at once."""
+"""Number of images in a batch."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainingDistance:
         network: the network.
         kind: `features` or `confidence`.
         training: features of training images scaled to length 1, N×D; empty by confidence.
-        held_out: distances of held-out images of the task, in ascending order.
+        held_out: distances of held-out images of the task, ascending.
     """
 
     network: DeployedNetwork
@@ -67,8 +67,8 @@ class TrainingDistance:
         generator = np.random.default_rng(0)
         parts = {"train": TRAINING_IMAGES, "val": HELD_OUT_IMAGES}
         draws = {
-            part: images_of(struct, np.sort(generator.permutation(struct.select(part, fold))[:most]), masks=False)
-            for part, most in parts.items()
+            part: images_of(struct, np.sort(generator.permutation(struct.select(part, fold))[:limit]), masks=False)
+            for part, limit in parts.items()
         }
         training = np.zeros((0, 1), np.float32)
         if kind == "features":
@@ -103,7 +103,7 @@ class TrainingDistance:
 def features_of(network: DeployedNetwork, images: torch.Tensor) -> np.ndarray:
     """Return the pooled features of packed images N×C×H×W, scaled to length 1: float32, N×D.
 
-    Of a network of patches they are the mean over windows.
+    For networks of patches, they are means over windows.
 
     Raises:
         MMLError: the network has none.

@@ -1,4 +1,4 @@
-"""Attribution: how much each pixel of an image has to do with what a network says.
+"""Attribution: contribution of each pixel to the output of a network.
 
 - `grad_cam`: the feature maps of the last stage, weighted by the mean gradients of the score (Selvaraju et al. 2017,
   Grad-CAM). Of masks the score is summed over pixels (Vinogradova et al. 2020, Seg-Grad-CAM).
@@ -21,7 +21,7 @@ STEPS = 64
 """Images on the way from the plain image to the explained one."""
 
 BATCH = 16
-"""Images that a network sees at once."""
+"""Number of images in a batch."""
 
 
 @dataclass(frozen=True)

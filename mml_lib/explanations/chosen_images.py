@@ -1,4 +1,4 @@
-"""Images that are explained: some that a network gets right, some wrong, and its most confident mistakes."""
+"""Images to explain: correct predictions, wrong ones, and the most confident mistakes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ class ChosenImage:
         id: name of its sample.
         group: group that it is an example of.
         fold: fold of the network that predicted it.
-        label: what is true, in words.
-        prediction: what is predicted, in words.
+        label: true label as text.
+        prediction: predicted label as text.
         outputs: outputs of the network that are explained, by the name of their class or label: the predicted one and,
             of a wrong class, the true one too.
-        probability: probability of the prediction; NaN: it has none.
+        probability: probability of the prediction; NaN without one.
         pixels: of masks, pixels whose logits are summed, bool H×W; None: outputs are of whole images.
     """
 
@@ -92,7 +92,7 @@ def _of_labels(
 ) -> Iterator[ChosenImage]:
     """Yield images of right and wrong labels: of each image the label that the network is surest of.
 
-    Of right ones only labels that are there count, as most labels are not there in most images.
+    Correct predictions of absent labels do not count: most labels are absent in most images.
     """
     probabilities = sigmoid(predictions.logits)
     is_known, true, guess = ~np.isnan(predictions.targets), predictions.targets >= 0.5, probabilities >= 0.5

@@ -30,8 +30,8 @@ class Explanation:
 
     Args:
         image: the image, its group, label and prediction.
-        picture: the image as the network saw it, before the normalisation, uint8 H×W×3.
-        attributions: of the outputs that are explained, by their names.
+        picture: preprocessed image before the normalisation, uint8 H×W×3.
+        attributions: attributions of the explained outputs, by name.
     """
 
     image: ChosenImage
@@ -88,7 +88,7 @@ COLUMNS = [
     *("id", "group", "run", "fold", "label", "prediction", "probability", "explained", "method"),
     *("score", "plain_score", "gap"),
 ]
-"""Columns of the table, beside the number of the map."""
+"""Columns of the table, besides the number of the map."""
 
 
 @dataclass(frozen=True)

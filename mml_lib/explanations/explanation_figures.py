@@ -30,7 +30,7 @@ class ExplainedPicture:
         picture: uint8 H×W×3.
         caption: lines above the image.
         maps: maps H×W with their captions, one or two.
-        is_smooth: True for maps of regions, False for maps of pixels, which are blurred.
+        is_smooth: True for maps of regions; False for maps of pixels, which are blurred.
     """
 
     picture: np.ndarray
@@ -40,7 +40,7 @@ class ExplainedPicture:
 
 
 def draw_explanations(pictures: Sequence[ExplainedPicture], path: str | Path) -> None:
-    """Draw images, and beside each the image with its map: light where the evidence is, with a line around the most.
+    """Draw images, each beside its map: evidence is light, and a line surrounds the strongest evidence.
 
     Args:
         pictures: the images.
@@ -66,7 +66,7 @@ def draw_explanations(pictures: Sequence[ExplainedPicture], path: str | Path) ->
 
 
 def display_values(values: np.ndarray, is_smooth: bool) -> np.ndarray:
-    """Return a map in 0..1 as it is drawn; of pixels the blurred size of their values, whatever their sign."""
+    """Return a map in 0..1 for drawing. Maps of pixels become blurred absolute values."""
     size = values if is_smooth else gaussian_filter(np.abs(values), max(1, SMOOTHING * max(values.shape)))
     most = np.percentile(size, SHARPEST) or size.max()
     return np.clip(size / most, 0, 1) if most > 0 else np.zeros_like(size)

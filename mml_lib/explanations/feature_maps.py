@@ -16,7 +16,7 @@ LEAST_SIDE = 4
 
 
 class TappedNetwork(nn.Module):
-    """A network for one of its tasks, one of whose feature maps passes through a layer of its own.
+    """A network for one of its tasks, with a tap on one of its feature maps.
 
     Args:
         network: the network.
@@ -43,8 +43,8 @@ class MapPlace:
 
     Args:
         module: the module.
-        read: returns the map N×C×h×w of an output; None: it has none for images of this size.
-        put: returns the output with another map in its place.
+        read: returns the map N×C×h×w of an output; None if there is none for images of this size.
+        put: returns the output with a replaced map.
     """
 
     module: nn.Module
@@ -53,7 +53,7 @@ class MapPlace:
 
     @contextmanager
     def tapped(self, layer: nn.Module) -> Iterator[None]:
-        """Let the map pass through a layer, within the block."""
+        """Pass the map through a layer, in this context."""
 
         def hook(module: nn.Module, arguments: Any, output: Any) -> Any:
             feature_map = self.read(output)
@@ -69,7 +69,7 @@ class MapPlace:
 def find_map(
     tapped: TappedNetwork, images: torch.Tensor, score: Callable[[torch.Tensor], torch.Tensor]
 ) -> MapPlace | None:
-    """Return the last map that is large enough, and by which the scores of images are computed; None: there is none.
+    """Return the last map that is large enough and that scores depend on; None without one.
 
     Args:
         tapped: the network.
@@ -99,7 +99,7 @@ def _places(backbone: nn.Module, size: torch.Size) -> list[MapPlace]:
     """Return the places of maps of a backbone, the last one first.
 
     Args:
-        backbone: of timm, of segmentation-models-pytorch, or the user's own.
+        backbone: a backbone of timm, of segmentation-models-pytorch, or of the user.
         size: height and width of images.
     """
     if isinstance(backbone, Encoder):
@@ -120,7 +120,7 @@ def _stages(backbone: nn.Module) -> list[nn.Module]:
     try:
         modules = [backbone.get_submodule(name) for name in names[::-1]]
     except AttributeError:
-        modules = []  # names of some families are those of a former version
+        modules = []  # some families have names of an earlier version
     if not modules:
         return _parts(backbone)[::-1]
     norm = getattr(modules[0], "norm1", None)
@@ -130,7 +130,7 @@ def _stages(backbone: nn.Module) -> list[nn.Module]:
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:
-    """Return the parts of a module, in the order of its definition; those of its only part where it has one."""
+    """Return the parts of a module in the order of definition. A single part is replaced by its own parts."""
     children = list(module.children())
     return _parts(children[0]) if len(children) == 1 and list(children[0].children()) else children
 

@@ -1,6 +1,6 @@
-"""Server of the page about a project: on this machine only, read-only, nothing outside the project.
+"""Server of the page about a project: local, read-only, and limited to files of the project.
 
-All addresses begin with a secret word, as on a login node other users can connect to this machine too.
+All addresses begin with a secret, because other users of a login node can connect to the server as well.
 """
 
 import errno
@@ -39,7 +39,7 @@ INTERVAL = 2.0
 """Least seconds between two readings of a project."""
 
 SHARE = 0.1
-"""Largest share of the time that readings take."""
+"""Largest share of time that is spent on reading."""
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
 
@@ -110,7 +110,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        # A page of another site that names this machine by a host of its own is refused.
+        # Refuse pages of other sites that resolve their host name to this machine (DNS rebinding).
         host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
         if host not in (HOST, "localhost"):
             return self._answer(403, "text/plain", b"open the address that python -m mml_lib.watch printed")

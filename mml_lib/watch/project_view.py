@@ -21,11 +21,11 @@ MOST_LOGS = 100
 """Logs that the page lists: the latest."""
 
 HEARTBEATS = 4
-"""Heartbeats without a sign after which a run counts as silent."""
+"""Number of missed heartbeats after which a run counts as silent."""
 
 
 class ProjectView:
-    """Reads a project. Files that have not changed are read once.
+    """Reader of a project. Unchanged files are read once.
 
     Args:
         fm: file manager of the project.
@@ -37,10 +37,10 @@ class ProjectView:
         self._trainings = TrainingLogs(self.root)
         self._results = ResultsSoFar(fm)
         self._measured: dict[Path, Measured] = {}
-        psutil.cpu_percent()  # the load since the call before; the first call has none
+        psutil.cpu_percent()  # the first call returns no load
 
     def read(self) -> dict[str, Any]:
-        """Return the state of the project for the page, as what JSON can hold."""
+        """Return the state of the project for the page, with values that JSON supports."""
         run = self._run()
         trainings, further = self._trainings.latest()
         labels = self._results.labels()
@@ -103,7 +103,7 @@ class ProjectView:
                 rows = [asdict(row) for row in summary_rows(path, run.get("main_metrics", {}))]
                 yield {"mode": wildcards["mode"], "written": path.stat().st_mtime, "rows": rows}
             except (OSError, KeyError, ValueError, TypeError):
-                continue  # it is written anew, or somebody has changed it
+                continue  # the file is being written, or was changed by hand
 
     # --- resources --------------------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class ProjectView:
         return sorted(logs, key=lambda log: -log["written"])[:MOST_LOGS]
 
     def log_path(self, path: str) -> Path | None:
-        """Return the path of a log of the project; None for any other file, also behind a link.
+        """Return the path of a log of the project; None for other files, also if a link leads to them.
 
         Args:
             path: relative to the project.

@@ -15,7 +15,7 @@ MOST_LABEL = 80
 
 
 class ResultsSoFar:
-    """Reads models, metrics and pipelines; each file is read once, as long as it stays unchanged.
+    """Reader of models, metrics and pipelines. Unchanged files are read once.
 
     Args:
         fm: file manager of the project.
@@ -61,7 +61,7 @@ class ResultsSoFar:
         return sorted(rows, key=lambda row: (row["task"], row["loss"] is None, row["loss"]))
 
     def labels(self) -> dict[str, str]:
-        """Return by run in which keys it differs from the other runs of its task."""
+        """Return the keys in which each run differs from the other runs of its task."""
         by_task: dict[str, dict[str, dict[str, Any]]] = {}
         for wildcards in self.fm.existing("pipeline"):
             if pipeline := self._content(self.fm.path("pipeline", **wildcards)):

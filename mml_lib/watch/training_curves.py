@@ -27,9 +27,9 @@ class Training:
     Args:
         log: path below the project.
         task, run, fold: of the network; of a trial of a search, the name of the log stands for all.
-        epochs: number of epochs that it is to have.
+        epochs: planned number of epochs.
         values: by name (`train/loss`, `val/accuracy` …) the value of each epoch; None: not finite, or not validated.
-        error: why it has failed; empty if it has not.
+        error: reason of its failure; empty without one.
     """
 
     log: str
@@ -47,7 +47,7 @@ class Training:
 
 
 class TrainingLogs:
-    """Reads the logs of trainings below a project; an unchanged log is read once.
+    """Reader of the logs of trainings of a project. Unchanged logs are read once.
 
     Args:
         project: folder of the project.
@@ -58,7 +58,7 @@ class TrainingLogs:
         self._read: dict[Path, tuple[tuple[int, int], Training]] = {}
 
     def latest(self) -> tuple[list[Training], int]:
-        """Return the latest trainings, by name, and the number of further ones."""
+        """Return the latest trainings, by name, and the number of the others."""
         logs = []
         for path in (path for rule in TRAININGS for path in (self.project / "LOGS" / rule).glob("*.log")):
             try:
@@ -84,7 +84,7 @@ def read_training(path: Path, project: Path, former: Training | None = None) -> 
     Args:
         path: the log.
         project: folder of the project.
-        former: the training by an earlier state of the log, which a resumed training overwrites.
+        former: the training before its log was overwritten by a resumed one.
     """
     text = _tail(path)
     name = NAME.fullmatch(path.stem)

@@ -1,4 +1,4 @@
-"""Check of an export: its graphs give what the networks give, and the networks what the project has stored."""
+"""Check of an export: outputs of graphs, networks and stored predictions must agree."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 BATCH = 16
-"""Images of the test split that a graph sees at once."""
+"""Number of images in a batch."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class ExportCheck:
 
     def images(self, ids: Sequence[str]) -> TaskImages:
         """Return the packed images of some samples, in their order."""
-        places = {str(name): place for place, name in enumerate(self.struct.samples["id"])}
-        positions = np.array([places[str(name)] for name in ids])
+        index_of_id = {str(name): index for index, name in enumerate(self.struct.samples["id"])}
+        positions = np.array([index_of_id[str(name)] for name in ids])
         return images_of(self.struct, positions, masks=False)
 
     def example(self, ids: Sequence[str]) -> np.ndarray:
-        """Return pixels N×H×W×C of two images, or windows, as the graph takes them."""
+        """Return pixels N×H×W×C of two images, or windows, in the input format of the graph."""
         batch = next(self._pixels(self.images(ids)))
         return np.repeat(batch[:1], 2, axis=0) if len(batch) < 2 else batch[:2]
 
@@ -77,11 +77,11 @@ class ExportCheck:
         """Return the largest difference of the networks from their stored predictions.
 
         Args:
-            stored: predictions of each network. Of masks the difference is the share of pixels with another class.
+            stored: predictions of each network. For masks, the difference is the share of pixels with another class.
         """
         largest = 0.0
-        for place, predictions in enumerate(stored):
-            networks = [self.group.networks[place]]
+        for index, predictions in enumerate(stored):
+            networks = [self.group.networks[index]]
             single = replace(self.member, group=replace(self.group, networks=networks, calibrations=[None]))
             answers = list(self._answers(single, predictions.ids.tolist()))
             if isinstance(predictions, MaskPredictions):
@@ -96,7 +96,7 @@ class ExportCheck:
     def of_outputs(self, runners: Mapping[str, Run], stored: Sequence[AnyPredictions]) -> dict[str, float]:
         """Return the largest difference of each graph file from the merged stored predictions, by format.
 
-        Of masks, windows and networks that predicted different samples there is none.
+        It is None for masks, for windows, and for networks that predicted different samples.
         """
         ids = [predictions.ids.tolist() for predictions in stored]
         whole = [predictions for predictions in stored if isinstance(predictions, Predictions)]
@@ -108,7 +108,7 @@ class ExportCheck:
     def of_ensemble(self, runners: Mapping[str, Run], stored: AnyPredictions) -> dict[str, float]:
         """Return the largest difference of each graph file from the stored predictions of an ensemble, by format.
 
-        Of masks it is the share of pixels with another class; of those that are not at the packed size there is none.
+        For masks it is the share of pixels with another class; masks that are not at the packed size have none.
         """
         ids = stored.ids.tolist()
         if isinstance(stored, Predictions):
@@ -143,7 +143,7 @@ class ExportCheck:
             yield answer
 
     def _pixels(self, images: TaskImages) -> Iterator[np.ndarray]:
-        """Yield batches of pixels as the graph takes them: images of one size, or windows of some images."""
+        """Yield batches of pixels in the input format of the graph: images of one size, or windows of some images."""
         window = self.group.networks[0].window
         if window is None:
             for batch in by_size(images.sizes, BATCH):
@@ -154,7 +154,7 @@ class ExportCheck:
                 yield self._as_input(windows)
 
     def _as_input(self, pixels: torch.Tensor) -> np.ndarray:
-        """Return packed pixels N×C×H×W as the graph takes them, N×H×W×C."""
+        """Return packed pixels N×C×H×W in the input format of the graph, N×H×W×C."""
         form = self.member.preparation.conversion.pixels
         arrays = np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())
         return arrays if form.depth == "uint8" else (arrays.astype(np.float32) / np.float32(form.full_scale))
@@ -170,7 +170,7 @@ def refuse_differences(differences: Mapping[str, float], run: str) -> None:
     """Refuse an export that differs from the stored predictions.
 
     Raises:
-        MMLError: the line names what differs, and by how much.
+        MMLError: a difference exceeds the tolerance.
     """
     for name, difference in differences.items():
         if not difference <= TOLERANCE:

@@ -39,7 +39,7 @@ def describe_export(
         model: the graph.
         files: its files.
         check: results of the check.
-        tta: test-time augmentation, which is part of the graph.
+        tta: test-time augmentation of the graph.
     """
     member = predictor.members[0]
     kind = TASK_TYPES[predictor.task_type]
@@ -64,11 +64,11 @@ def describe_export(
 
 
 def _input(member: Member, size: tuple[int, int] | None) -> dict[str, Any]:
-    """Return the description of the pixels that the graph takes.
+    """Return the description of the graph's input pixels.
 
     Args:
         member: a member of the predictor.
-        size: height and width of the images; None: all images of a batch have one size, which may be any.
+        size: height and width of the images; None: any size, equal within a batch.
     """
     pixels = member.preparation.conversion.pixels
     is_shallow = pixels.depth == "uint8"
@@ -84,7 +84,7 @@ def _input(member: Member, size: tuple[int, int] | None) -> dict[str, Any]:
 
 
 def _preparation(member: Member) -> dict[str, Any]:
-    """Return the description of what is done to an image before the graph sees it."""
+    """Return the description of the preprocessing before the graph."""
     preparation, first = member.preparation, member.group.networks[0]
     window = first.window
     size = {} if window is None else {"size": list(window.size), "overlap": window.overlap, "weights": "gaussian"}
@@ -114,7 +114,7 @@ def _ensemble(predictor: Predictor, networks: Sequence[CandidateNetwork]) -> dic
 
 
 def _graph(members: Sequence[Member], model: ExportedNetwork | ExportedEnsemble, tta: TTA) -> dict[str, Any]:
-    """Return the description of what the graph does."""
+    """Return the description of the graph's operations."""
     parts = ["scaling to 0..1", "normalisation"]
     parts += ["test-time augmentation"] if tta.transforms else []
     parts += ["calibration"] if model.is_calibrated else []

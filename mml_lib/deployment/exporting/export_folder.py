@@ -54,10 +54,10 @@ def write_export(
         dataset: manifest of the data set.
         stored: stored predictions of each network on the split.
         metrics: metrics of each network on the split.
-        split: `test`, or `val` where there is none.
+        split: `test`, or `val` for tasks without a test split.
         tta: test-time augmentation of the stored predictions.
         options: `license`, `intended_use` and `limits`.
-        of_ensemble: stored predictions of the ensemble on the split; None: it is a run.
+        of_ensemble: stored predictions of the ensemble on the split; None for a run.
 
     Raises:
         MMLError: the network cannot be traced, or differs from the stored predictions.
@@ -118,7 +118,7 @@ def _write_graph(
     ids: Sequence[str],
     folder: Path,
 ) -> GraphFiles:
-    """Write the graph: for images of any size where the preprocessing sets none."""
+    """Write the graph, for images of any size unless the preprocessing sets a size."""
     is_sized = packed_size(check.member.preparation.transforms) is not None
     if is_sized or check.group.networks[0].window is not None:
         return write_graph(model, example, folder)
@@ -130,7 +130,7 @@ def _check_members(predictor: Predictor) -> None:
     """Refuse an ensemble whose members see images in different ways.
 
     Raises:
-        MMLError: they are preprocessed differently, or seen window by window.
+        MMLError: the members preprocess images differently, or use windows.
     """
     first = predictor.members[0].preparation
     for member in predictor.members:

@@ -1,4 +1,4 @@
-"""Exported ensembles: one graph from pixels to the probabilities or values of an ensemble, as `combine` gives them."""
+"""Exported ensembles: one graph from pixels to the probabilities or values of an ensemble, equal to `combine`."""
 
 from collections.abc import Sequence
 

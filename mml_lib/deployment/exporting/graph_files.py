@@ -35,10 +35,10 @@ class GraphFiles:
     """Files of a graph.
 
     Args:
-        torch: the file of torch.export; None: it does not take images as small as those of the task.
-        onnx: the file of ONNX; None: ONNX lacks an operator.
-        lacking: what ONNX lacks; empty: nothing.
-        size: height and width of the images; None: any.
+        torch: path of the torch.export file; None if torch.export does not support images as small as the task's.
+        onnx: path of the ONNX file; None if ONNX lacks an operator.
+        lacking: operators that ONNX lacks; empty without any.
+        size: height and width of the images; None: any size.
     """
 
     torch: Path | None
@@ -58,16 +58,16 @@ def write_graph_of_any_size(
 ) -> GraphFiles:
     """Write a network as graph files for batches and images of any size.
 
-    A network that takes images of one size has a graph for it if all images have that size.
+    A network with a fixed size of images has a graph if all images have this size.
 
     Args:
         model: the network.
         example: pixels N×H×W×C, two images or more.
-        sizes: height and width of all images that the graph has to take.
-        folder: where the files go.
+        sizes: height and width of all images of the graph's input.
+        folder: folder of the files.
 
     Raises:
-        MMLError: the network cannot be traced, or only for one of several sizes.
+        MMLError: the network cannot be traced for all sizes.
     """
     traced = np.zeros((2, *TRACED_SIZE, example.shape[-1]), example.dtype)
     any_size = torch.export.Dim.DYNAMIC
@@ -83,7 +83,7 @@ def write_graph_of_any_size(
     least = min(height for height, _ in sizes), min(width for _, width in sizes)
     try:
         run_torch(folder / TORCH)(np.zeros((1, *least, example.shape[-1]), example.dtype))
-    except (AssertionError, RuntimeError):  # a graph of torch has a smallest size, that of ONNX has none
+    except (AssertionError, RuntimeError):  # graphs of torch have a smallest size, unlike those of ONNX
         if files.onnx is None:
             raise MMLError(
                 f"export.run: the graph of the network does not take images as small as {least[0]}×{least[1]}; export "
@@ -103,7 +103,7 @@ def write_graph(model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, 
         folder: where the files go.
 
     Returns:
-        The files. Where ONNX lacks an operator, there is that of torch.export alone.
+        The files. If ONNX lacks an operator, only the torch.export file.
 
     Raises:
         MMLError: torch.export cannot trace the network.
@@ -115,7 +115,7 @@ def write_graph(model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, 
 def _write(
     model: ExportedNetwork | ExportedEnsemble, example: np.ndarray, dimensions: Mapping[int, Any], folder: Path
 ) -> GraphFiles:
-    """Write graph files with further dimensions of any size beside that of the batch."""
+    """Write graph files with dynamic dimensions besides the batch."""
     images = torch.from_numpy(np.ascontiguousarray(example))
     shapes = {0: torch.export.Dim("batch", min=1, max=2**16), **dimensions}
     model = model.cpu().eval()
@@ -127,7 +127,7 @@ def _write(
             raise MMLError(f"export: torch.export cannot trace the network ({_short(error)})") from error
         torch.export.save(program, folder / TORCH)
         try:
-            made = torch.onnx.export(
+            onnx_program = torch.onnx.export(
                 program,
                 (images,),
                 dynamo=True,
@@ -137,8 +137,8 @@ def _write(
                 external_data=False,
                 verbose=False,
             )
-            assert made is not None, "with dynamo=True a program is returned"
-            made.save(folder / ONNX)
+            assert onnx_program is not None, "with dynamo=True a program is returned"
+            onnx_program.save(folder / ONNX)
         except Exception as error:
             (folder / ONNX).unlink(missing_ok=True)
             return GraphFiles(folder / TORCH, None, lacking_operator(error))
@@ -169,7 +169,7 @@ def run_onnx(path: Path) -> Run:
 
 def run_torch(path: Path) -> Run:
     """Return a function that runs a file of torch.export."""
-    # Of images of any size its guards state how the traced ones lay in memory, which outputs do not depend on.
+    # With images of any size, guards check the memory layout of the traced images, on which outputs do not depend.
     module = torch.export.load(path).module(check_guards=False)
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -182,7 +182,7 @@ def run_torch(path: Path) -> Run:
 def largest_difference(pairs: Iterable[tuple[np.ndarray, np.ndarray]], scale: float = 1.0) -> float:
     """Return the largest difference of pairs of arrays, divided by a scale; NaN counts as infinite."""
     largest = 0.0
-    for one, other in pairs:
-        difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max(initial=0.0) / scale
+    for first, second in pairs:
+        difference = np.abs(np.asarray(first, np.float64) - np.asarray(second, np.float64)).max(initial=0.0) / scale
         largest = max(largest, float(difference) if np.isfinite(difference) else float("inf"))
     return largest

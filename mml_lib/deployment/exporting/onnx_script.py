@@ -1,4 +1,4 @@
-"""The script of an export: it runs the ONNX file with onnxruntime and Pillow alone."""
+"""Script of an export that runs the ONNX file with onnxruntime and Pillow only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,14 +46,14 @@ def script_text(
     has_windows: bool = False,
     has_masks_draft: bool = False,
 ) -> tuple[str, str]:
-    """Return the text of the script, and what it cannot do; empty if it does all.
+    """Return the text of the script, and the part of the preprocessing that it lacks; empty if it is complete.
 
     Args:
         conversion: how image files become pixels.
         transforms: the preprocessing.
         task_type: task type of the network.
-        has_windows: the graph takes windows of images.
-        has_masks_draft: JPEGs are decoded whole, as for masks.
+        has_windows: True if the graph takes windows of images.
+        has_masks_draft: True if JPEGs are decoded at full size, as for masks.
     """
     problem = _problem(conversion, transforms, has_windows)
     lines = [] if problem else _preparation(conversion, transforms, draft=not has_masks_draft)

@@ -94,7 +94,7 @@ def test_the_state_of_images_changes_with_their_files(tmp_path: Path):
     states.append((state_of_images(folder), states[-1][1] + "same"))
     assert len({folder for folder, _ in states}) == len({table for _, table in states}) == 3
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(MMLError, match="is no image, table or archive"):
+    with pytest.raises(MMLError, match="is not an image, table or archive"):
         state_of_images(tmp_path / "notes.txt")
 
 

@@ -238,7 +238,7 @@ def test_wrong_numbers_of_images_and_threads_name_their_argument(kind: str, coun
 
 
 def test_what_is_no_image_is_refused(projects: dict):
-    with pytest.raises(MMLError, match="int is no image"):
+    with pytest.raises(MMLError, match="int is not an image"):
         load_predictor(**projects["classification"].options)(3)
 
 
@@ -270,7 +270,7 @@ def test_a_place_without_images_is_refused(projects: dict, tmp_path: Path):
             predictor(table)
     file = tmp_path / "a.png"
     Image.new("RGB", (9, 9), "red").save(file)
-    with pytest.raises(MMLError, match="stands for several images"):
+    with pytest.raises(MMLError, match="several images have the id"):
         predictor([file, file])
 
 
