@@ -1,6 +1,6 @@
 """The canvas of figures: styles of runs, panels, legends, and files.
 
-The ending of a path says the format; `.svg` keeps texts as texts. Everything is readable in black and white: runs
+The suffix of a path sets the format; `.svg` keeps texts as texts. Everything is readable in black and white: runs
 differ in line style, marker and hatch besides their colour.
 """
 
@@ -36,7 +36,7 @@ NAME = 44
 """Characters of a run's name at most."""
 FILLED: Mapping[str, Any] = {"color": COLORS[0]}
 HATCHED: Mapping[str, Any] = {"color": "white", "hatch": "////"}
-"""Looks of two bars beside each other."""
+"""Styles of two bars next to each other."""
 
 
 def shorten(text: str, length: int) -> str:
@@ -50,7 +50,7 @@ def shorten(text: str, length: int) -> str:
 
 @dataclass(frozen=True)
 class Style:
-    """Style of a run: in black and white line styles, markers and hatches tell runs apart."""
+    """Style of a run: colour, line style, marker and hatch, which also distinguish runs in black and white."""
 
     color: str
     linestyle: str
@@ -68,8 +68,8 @@ def run_styles(runs: Iterable[str]) -> dict[str, Style]:
 
     It follows from the place of a run among all sorted ones, not from a hash of its name: a hash would often give two
     of twelve runs the same colour and line, while of the sorted ones 28 differ in colour or line, and 36 in line or
-    marker. So give the styles of all runs of the study, ensembles too, to each figure. Another run in the study may
-    move others on.
+    marker. Therefore all figures get the styles of all runs of the study, including ensembles. Adding a run may change
+    the styles of others.
     """
     return {
         run: Style(*(values[place % len(values)] for values in (COLORS, LINES, MARKERS, HATCHES)))
@@ -87,7 +87,7 @@ def display_names(runs: Sequence[str], names: Mapping[str, str] | None = None) -
 
 
 def row_names(runs: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
-    """Return display names of runs in as many lines as they need."""
+    """Return display names of runs, wrapped to several lines."""
     lines = ["\n".join(wrap((names or {}).get(run, run), NAME)) for run in runs]
     return [name if lines.count(name) == 1 else f"{name} ({run[:12]})" for run, name in zip(runs, lines, strict=True)]
 
@@ -99,7 +99,7 @@ def metric_label(metric: str, before: str = "") -> str:
 
 
 def thinned(x: Any, y: Any, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Return points of a curve, at most so many and evenly along it, its ends among them."""
+    """Return evenly spaced points of a curve, at most `count`, with both ends."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(x) <= points:
         return x, y
@@ -114,20 +114,20 @@ def thinned(x: Any, y: Any, points: int = POINTS) -> tuple[np.ndarray, np.ndarra
 
 
 def panels(
-    count: int, width: float = 4.2, height: float = 3.4, beside: float = 0.0, sharey: bool = False
+    count: int, width: float = 4.2, height: float = 3.4, label_width: float = 0.0, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels side by side, two or three in a line, or all where they share their rows.
 
     Args:
-        count: of panels.
-        width: of each, in inches.
-        height: of each.
-        beside: room for the names of rows.
+        count: number of panels.
+        width: width of a panel in inches.
+        height: height of a panel in inches.
+        label_width: width for the names of rows, in inches.
         sharey: True if they share their rows.
     """
     across = count if sharey else (2 if count in (2, 4) else min(count, 3))
     lines = -(-count // across)
-    figure = Figure(figsize=(width * across + beside, height * lines), layout="constrained")
+    figure = Figure(figsize=(width * across + label_width, height * lines), layout="constrained")
     axes = [*figure.subplots(lines, across, sharey=sharey, squeeze=False).flat]
     for number, axis in enumerate(axes):
         axis.set_visible(number < count)
@@ -154,7 +154,7 @@ def picture_grid(lines: int, across: int, width: float, height: float) -> tuple[
 
 
 def tidy(axis: Axes) -> None:
-    """Take the frame off a panel, and write small."""
+    """Remove the frame of a panel, and use small fonts."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)
     axis.xaxis.label.set_fontsize(9)
@@ -166,8 +166,8 @@ def draw_bar_pairs(axis: Axes, pairs: Mapping[str, pd.Series], looks: Sequence[M
 
     Args:
         axis: panel.
-        pairs: values of the upper and the lower bars by their names, NaN: no bar.
-        looks: of the upper and the lower bars.
+        pairs: values of the upper and the lower bars by their names; NaN: no bar.
+        looks: styles of the upper and the lower bars.
         size: font size of the values.
     """
     for (name, values), shift, look in zip(pairs.items(), (-0.2, 0.2), looks, strict=True):
@@ -183,13 +183,13 @@ def name_rows(axis: Axes, names: Sequence[str]) -> None:
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], columns: int, room: float = 0.0, **options: Any) -> None:
-    """Lay a legend below a figure, row by row.
+    """Add a legend below a figure, filled row by row.
 
     Args:
         figure: figure.
         handles: labelled handles.
         columns: number of columns.
-        room: height that the figure grows by for each row of the legend, in inches.
+        room: height of a row of the legend, in inches, by which the figure grows.
         options: options of matplotlib's legend.
     """
     figure.set_figheight(figure.get_figheight() + room * -(-len(handles) // columns))
@@ -219,7 +219,7 @@ _prints: ContextVar[bool] = ContextVar("prints", default=False)
 
 @contextlib.contextmanager
 def at_print_resolution() -> Iterator[None]:
-    """Let `save` write a picture for print beside each drawing: `name-300dpi.png` beside `name.svg`."""
+    """Make `save` also write a picture for print next to each drawing: `name-300dpi.png` for `name.svg`."""
     token = _prints.set(True)
     try:
         yield
@@ -228,7 +228,7 @@ def at_print_resolution() -> Iterator[None]:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the same one gives the same file. It is laid out once, and drawn once for each file.
+    """Write a figure reproducibly. It is laid out once, and drawn once for each file.
 
     Matplotlib draws a figure with a layout engine twice, as the first drawing may run the engine.
     """

@@ -12,7 +12,7 @@ from mml_lib.reports.canvas import shorten
 COUNTED = 20
 """Classes up to which numbers are written into a matrix."""
 NAMED = 40
-"""Classes up to which all are named beside a matrix; of more classes, some are."""
+"""Largest number of classes for which a matrix names all classes."""
 
 
 def confusion_figure(counts: np.ndarray, classes: Sequence[str], unit: str = "images", networks: float = 1) -> Figure:
@@ -62,7 +62,7 @@ def draw_matrix(
     rows: Sequence[str],
     aspect: Literal["equal", "auto"] = "equal",
 ) -> Any:
-    """Draw shares as shades, with texts where there are few rows; return the image."""
+    """Draw shares as shades, with texts in small matrices; return the image."""
     image = axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, interpolation="none", aspect=aspect)
     for names, set_ticks, angle in ((columns, axis.set_xticks, 45), (rows, axis.set_yticks, 0)):
         indices = range(0, len(names), -(-len(names) // NAMED))

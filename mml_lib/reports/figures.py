@@ -32,11 +32,11 @@ from mml_lib.reports.canvas import (
 )
 
 ALL_POINTS = 3200
-"""Points of all curves of a figure: more make it too heavy for a report."""
+"""Most points of all curves of a figure: more make the file too large for a report."""
 BARS = 40
 """Rows of a bar chart that are drawn at most."""
 FOLDS_SHOWN = 4
-"""Runs up to which the curves of single folds are drawn beside the mean."""
+"""Largest number of runs for which curves of single folds are drawn."""
 
 # --- curves -------------------------------------------------------------------------------------------------------
 
@@ -50,13 +50,13 @@ def draw_learning_curves(
     columns: Sequence[str] = ("train/loss", "val/loss"),
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw columns of histories over epochs, a panel each: means over folds, of few runs also each fold (thin).
+    """Draw columns of histories over epochs, one panel each: means over folds and, for few runs, single folds (thin).
 
     Args:
         histories: by run, the history of each fold: `epoch` and the columns.
         styles: styles of all runs of the study.
         path: path of the figure.
-        columns: of the histories; those that no history has are left out.
+        columns: columns of the histories. Columns that no history has are left out.
         names: display names of runs, by id.
 
     Raises:
@@ -97,7 +97,7 @@ def draw_learning_curves(
 
 
 def _draw_folds(axis: Axes, series: Sequence[pd.Series], style: Style, points: int, alone: bool) -> None:
-    """Draw the mean of series by epoch, and each of them unless it is to stand alone."""
+    """Draw the mean of series by epoch and, if requested, the series themselves."""
     if len(series) > 1 and not alone:
         for history in series:
             axis.plot(
@@ -121,7 +121,7 @@ def draw_tuning_curve(curve: Mapping[str, Sequence[float | None]], lr: float | N
         path: path of the figure.
 
     Raises:
-        MMLError: no loss is known.
+        MMLError: the curve has no finite loss.
     """
     rates, losses = (np.array(curve.get(key, []), dtype=float) for key in ("lr", "loss"))
     finite = np.isfinite(losses)
@@ -132,7 +132,7 @@ def draw_tuning_curve(curve: Mapping[str, Sequence[float | None]], lr: float | N
     axis.plot(*thinned(rates, losses), color="black", linewidth=1.4)
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(power_label)
-    # A loss that has exploded at the largest rates hides where it falls.
+    # A loss that explodes at the largest rates would hide its decrease.
     low, first = losses.min(), losses[: max(1, len(losses) // 10)].max()
     top = min(losses.max(), low + 2.5 * max(first - low, 0.1 * abs(low), 1e-12))
     axis.set_ylim(low - 0.08 * (top - low or 1), top + 0.08 * (top - low or 1))
@@ -155,12 +155,12 @@ def draw_leaderboard(
     path: str | Path,
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw what procedures are worth with their 95 % intervals, a panel a metric, the best by the first metric on top.
+    """Draw metrics of procedures with 95 % intervals, one panel each, the best procedure by the first metric on top.
 
-    Markers of what cannot be told apart from the best are filled, those of all others are hollow.
+    Markers are filled for procedures that do not differ significantly from the best, and hollow for others.
 
     Args:
-        standings: `metric run mean ci_low ci_high rank among_best`; `run` names what a row is about.
+        standings: `metric run mean ci_low ci_high rank among_best`; `run` is the id of a run or procedure.
         metrics: metrics that are drawn.
         styles: styles of all runs and procedures of the study.
         path: path of the figure.
@@ -173,7 +173,7 @@ def draw_leaderboard(
     title = _leaderboard_title(standings, len(order) - len(drawn), 35 + 55 * len(metrics))
     rows = row_names(drawn, names)
     height = 0.9 + 0.27 * len(drawn) * (1 + max(name.count("\n") for name in rows)) ** 0.7 + 0.15 * len(title)
-    figure, axes = panels(len(metrics), width=3.4, height=height, beside=2.2, sharey=True)
+    figure, axes = panels(len(metrics), width=3.4, height=height, label_width=2.2, sharey=True)
     figure.suptitle("\n".join(title), fontsize=8)
     for axis, metric in zip(axes, metrics, strict=True):
         of_metric = standings[standings["metric"] == metric].set_index("run")
@@ -191,7 +191,7 @@ def draw_leaderboard(
 
 
 def _leaderboard_title(standings: pd.DataFrame, left_out: int, width: int) -> list[str]:
-    """Return the lines above a leaderboard: of what its intervals are, and what is marked."""
+    """Return the lines above a leaderboard: subject of the intervals, and meaning of the markers."""
     rest = f"; {left_out} further runs are left out" if left_out else ""
     about = standings["about"] if "about" in standings else pd.Series(dtype=str)
     lines = [line for sentence in sentences(about) for line in wrap(sentence, width)]
@@ -210,7 +210,7 @@ def draw_calibration_errors(table: pd.DataFrame, path: str | Path, names: Mappin
     runs, metrics = list(dict.fromkeys(table["run"])), list(dict.fromkeys(table["metric"]))
     drawn = runs[:BARS]
     height = 1.1 + 0.42 * len(drawn)
-    figure, axes = panels(len(metrics), width=3.2, height=height, beside=2.2, sharey=True)
+    figure, axes = panels(len(metrics), width=3.2, height=height, label_width=2.2, sharey=True)
     for axis, metric in zip(axes, metrics, strict=True):
         rows = table[table["metric"] == metric].set_index("run").reindex(drawn)
         draw_bar_pairs(axis, {key: rows[key] for key in ("before", "after")}, [HATCHED, FILLED], size=6)
@@ -229,14 +229,14 @@ def draw_ensemble(
     """Draw the members of an ensemble with their weights, the heaviest on top.
 
     Args:
-        members: `run fold weight`, and `task` where it is of several.
+        members: `run fold weight`, and `task` for members of several tasks.
         styles: styles of all runs of the study.
         path: path of the figure.
         names: display names of runs, by id.
     """
     members = members.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
     drawn = members.head(BARS)
-    figure, (axis,) = panels(1, width=5, height=0.9 + 0.26 * len(drawn), beside=2.2)
+    figure, (axis,) = panels(1, width=5, height=0.9 + 0.26 * len(drawn), label_width=2.2)
     several = "task" in members and members["task"].nunique() > 1
     runs = members["run"].unique().tolist()
     name_of, ticks = dict(zip(runs, display_names(runs, names), strict=True)), []

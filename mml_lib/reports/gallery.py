@@ -1,6 +1,6 @@
 """The gallery of a task: a folder of all pictures that a report shows of its networks, and pages of its tables.
 
-A picture lies in a folder of its topic, that of one run or fold in a folder below: `training/learning_curves.svg`,
+Pictures are in a folder for each topic, those of one run or fold in a subfolder: `training/learning_curves.svg`,
 `predictions/3f9ac21b/confusion_matrix.svg`.
 """
 
@@ -59,7 +59,7 @@ from mml_lib.tasks.description import TaskDescription
 logger = logging.getLogger(__name__)
 
 RUNS = 12
-"""Runs that have pictures of their own: the best ones."""
+"""Number of best runs that have pictures of single runs."""
 CURVES = 20
 """Runs whose learning curves are drawn."""
 SAMPLES = 12
@@ -68,16 +68,16 @@ SAMPLES = 12
 
 @dataclass(frozen=True)
 class Gallery:
-    """Draws into a folder; what cannot be drawn is left out, and the log says why.
+    """Draws figures into a folder. Figures that cannot be drawn are left out; the log has the reason.
 
     Args:
         folder: folder of the figures.
         task: task that the networks learned.
-        labels: names of each run, by run id.
+        labels: display names by run id.
         metrics: named metrics of the task, the main one first.
         transforms: of each run of masks, what made the images that it saw, as `mml_lib.images.transforms.resolve` gives
             them.
-        calls: draw the pictures; those that wait are drawn by `finish`.
+        calls: calls that draw the pictures, perhaps in `finish`.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ class Gallery:
     @property
     def names(self) -> dict[str, str]:
         """Labels of procedures and runs, by id."""
-        labels = [*self.labels.values()][::-1]  # of a procedure that other projects have too, the study's own label
+        labels = [*self.labels.values()][::-1]  # the label of this study takes precedence
         procedures = {label.procedure: label.procedure_label for label in labels if label.procedure_label}
         return procedures | {label.run: label.label for label in labels if label.label}
 
@@ -106,7 +106,7 @@ class Gallery:
         Args:
             draw: writes it to a path.
             parts: folders and name of the file.
-            printed: True for a drawing that is also wanted at the resolution of print.
+            printed: True for a drawing that is also written at the resolution of print.
         """
         self.calls.add(partial(self._write, draw, parts, printed), long=printed)
 
@@ -120,7 +120,7 @@ class Gallery:
             logger.warning("no %s: %s", "/".join(parts), error)
 
     def finish(self) -> None:
-        """Draw the pictures that wait, and remove the folders in which there was nothing to draw."""
+        """Draw pending pictures, and remove empty folders."""
         self.calls.finish()
         for folder in sorted(self.folder.rglob("*"), reverse=True):
             if folder.is_dir():
@@ -141,7 +141,7 @@ class Gallery:
             self._draw(draw, "training", "learning_curves.svg")
 
     def draw_tuning(self, tunings: Mapping[str, Mapping[int, Any]], order: Sequence[str]) -> None:
-        """Draw the range test of learning rates of the first fold of some runs, where there was one."""
+        """Draw the range test of learning rates for the first fold of runs that have one."""
         for run in _first(order, tunings):
             tuning = tunings[run][min(tunings[run])]
             if tuning.curve:
@@ -151,7 +151,7 @@ class Gallery:
     # --- predictions --------------------------------------------------------------------------------------------
 
     def draw_predictions(self, runs: Predictions, order: Sequence[str], dataset: Dataset) -> None:
-        """Draw what some runs predict, right and wrong, the predictions of all folds together."""
+        """Draw confusion matrices and curves of some runs, with the predictions of all folds together."""
         for place, run in enumerate(_first(order, runs)):
             pooled = pool(list(runs[run].values()))
             target = TASK_TYPES[pooled.task_type].target
@@ -161,7 +161,7 @@ class Gallery:
             self._draw(partial(self._draw_worst, run, pooled, dataset), "predictions", run, "largest_losses.jpg")
 
     def _draw_worst(self, run: str, pooled: AnyPredictions, dataset: Dataset, path: Path) -> None:
-        """Draw samples with the largest loss, each once, by the fold that is furthest off."""
+        """Draw samples with the largest loss, each once, with the prediction of the worst fold."""
         classes = self.task.header["classes"]
         worst = largest_losses(pooled, classes, len(pooled.ids)).drop_duplicates("id").head(SAMPLES)
         rows = dict(zip(self.task.samples["id"], self.task.samples["row"], strict=True))
@@ -181,7 +181,7 @@ class Gallery:
             draw_largest_losses(worst, images, path)
 
     def draw_calibration(self, runs: Predictions, calibrated: Predictions, order: Sequence[str]) -> None:
-        """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
+        """Draw the reliability of probabilities of some runs, before and, if available, after calibration."""
         for place, run in enumerate(_first(order, runs)):
             pooled = pool(list(runs[run].values()))
             if not TASK_TYPES[pooled.task_type].has_probabilities:
@@ -193,7 +193,7 @@ class Gallery:
     # --- comparison ---------------------------------------------------------------------------------------------
 
     def draw_comparison(self, standing: pd.DataFrame | None) -> None:
-        """Draw what each procedure and the ensemble is worth."""
+        """Draw the leaderboard of procedures and the ensemble."""
         if standing is not None:
             entries = standing[standing["kind"] != RUN]
             entries = entries.assign(run=entries["run"].where(entries["run"] != "", entries["procedure"]))
@@ -205,7 +205,7 @@ class Gallery:
 
         Args:
             ensembles: by trained task.
-            folds: by run, of which folds its networks are.
+            folds: folds of the networks, by run.
         """
         for task, ensemble in ensembles.items():
             labels = [self.labels.get(member.run) or _elsewhere(member) for member in ensemble.members]
@@ -219,7 +219,7 @@ class Gallery:
             logger.info("the ensemble of %s has %d members", task, len(ensemble.members))
 
     def _draw_groups(self, table: pd.DataFrame, order: Iterable[str]) -> None:
-        """Draw what runs are worth for each group of a column, each column in a folder of its own."""
+        """Draw metrics of runs for each group of a column, in a folder for each column."""
         parts: list[str] = []
         for place, (column, of_column) in enumerate(table.groupby("column", sort=False)):
             part = re.sub("[^a-z0-9]", "", str(column).lower()) or "column"
@@ -229,7 +229,7 @@ class Gallery:
             self._draw(draw, "comparison", parts[-1], "groups.svg")
 
     def write_tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
-        """Write the tables of a comparison as pages, and draw what calibration did to errors."""
+        """Write the tables of a comparison as pages, and draw calibration errors before and after calibration."""
         for name, table in tables.items():
             if table.empty:
                 continue
@@ -261,7 +261,7 @@ def _listed(folds: Iterable[int]) -> str:
 
 
 def _first(order: Sequence[str], runs: Collection[str]) -> list[str]:
-    """Return the runs that have pictures of their own."""
+    """Return the runs that have pictures of single runs."""
     return [run for run in order if run in runs][:RUNS]
 
 

@@ -1,4 +1,4 @@
-"""Figures of sub-groups: what runs are worth on the samples of each group."""
+"""Figures of sub-groups: metrics of runs on the samples of each group."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Figures of a segmentation: how well each class is met, and masks beside what is true."""
+"""Figures of a segmentation: metrics of each class, and predicted masks beside true ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,11 +38,11 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
     """Draw Dice coefficient and intersection over union of each class as bars: means over images.
 
     Args:
-        table: as `mml_lib.evaluation.subgroups.class_table` gives it of masks.
+        table: table of `mml_lib.evaluation.subgroups.class_table` for masks.
         path: path of the figure.
 
     Raises:
-        MMLError: no class is there in any mask.
+        MMLError: no mask has any class.
     """
     defined = table[table["dice"].notna()]
     if defined.empty:
@@ -89,9 +89,9 @@ def draw_worst_masks(
     """Draw images, and beside each the true and the predicted mask, in shades of their classes.
 
     Args:
-        worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
-        images: uint8, N of H×W×3, as the network saw them; of large ones a part.
-        masks: predicted and true, N of H×W each.
+        worst: table of `mml_lib.evaluation.subgroups.largest_losses`, N rows.
+        images: N preprocessed images or crops of large ones, uint8, H×W×3.
+        masks: N pairs of predicted and true masks, H×W.
         classes: names of the classes.
         path: path of the figure.
 
@@ -120,7 +120,7 @@ def draw_worst_masks(
 
 
 def _show_mask(axis: Axes, mask: np.ndarray, ignored: np.ndarray, shades: np.ndarray) -> None:
-    """Show the classes of pixels; what is ignored is white and hatched."""
+    """Show the classes of pixels. Ignored pixels are white and hatched."""
     picture = np.ones((*mask.shape, 3))
     picture[~ignored] = shades[np.minimum(mask[~ignored], len(shades) - 1)]
     axis.imshow(picture, interpolation="nearest")
@@ -131,7 +131,7 @@ def _show_mask(axis: Axes, mask: np.ndarray, ignored: np.ndarray, shades: np.nda
 
 
 def _name_classes(figure: Figure, shades: np.ndarray, classes: Sequence[str], seen: set[int]) -> None:
-    """Lay a legend of the classes that are seen below a figure."""
+    """Add a legend of the visible classes below a figure."""
     present = [index for index in range(len(classes)) if index in seen]
     handles = [
         Patch(facecolor=shades[index], edgecolor="black", linewidth=0.6, label=shorten(classes[index], 24))

@@ -1,4 +1,4 @@
-"""Tables of models: one row each, with what of it is still on the disk."""
+"""Tables of models: one row each, with the files of the model that exist."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -17,21 +17,21 @@ COLUMNS = (
     *("performance", "epochs", "stored_epoch", "training_time", "num_parameters", "device", "created"),
     *("weights", "predictions", "history", "checkpoint", "size_mb"),
 )
-"""The columns of every table; metrics stand behind `performance`."""
+"""Columns of each table. Metrics follow `performance`."""
 
 SHOWN = 100
-"""Rows that a terminal is given."""
+"""Most rows in a terminal."""
 
 
 def read_models(models: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
     """Return a row for each model of a project, and a line for each that cannot be read.
 
     Args:
-        models: the models, as `mml_lib.models.model_files.stored_models` returns them.
+        models: models from `mml_lib.models.model_files.stored_models`.
 
     Returns:
         `task`, `run`, `fold`; `performance` (validation loss) and the metrics `val/…` of the stored epoch; `epochs`,
-        `stored_epoch` (from 0 on), `training_time` (s), `num_parameters`, `device`, `created`; what is on the disk:
+        `stored_epoch` (from 0 on), `training_time` (s), `num_parameters`, `device`, `created`; existing files:
         `weights`, `history`, `checkpoint` (bool), the splits of `predictions` (of other tasks `task/split`), and
         `size_mb` of all that belongs to the model (10⁶ bytes).
     """
@@ -61,10 +61,10 @@ def _row(model: Mapping[str, Any], storage: ModelStorage) -> dict[str, Any]:
 
 
 def add_labels(table: pd.DataFrame, labels: Mapping[str, Mapping[str, str]], without: str) -> pd.DataFrame:
-    """Return a table of models with a column of what a study calls their runs.
+    """Return a table of models with a column of the display names of their runs.
 
     Args:
-        table: as `read_models` gives it.
+        table: table of `read_models`.
         labels: by task and run.
         without: label of the runs that have none.
     """

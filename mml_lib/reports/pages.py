@@ -1,4 +1,4 @@
-"""Pages of a report: tables and texts as HTML that needs nothing else, with the table as CSV to take along."""
+"""Pages of a report: tables and texts as self-contained HTML, with the table as a CSV download."""
 
 import base64
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ def table_page(title: str, table: pd.DataFrame, name: str, notes: Sequence[str] 
 
     Args:
         title: title of the page.
-        table: columns without anything in them are left out on the page.
-        name: of the CSV file that the page offers.
+        table: table. Empty columns are left out on the page.
+        name: name of the CSV file for download.
         notes: sentences above the table.
     """
     printed = table[[column for column in table if not _is_empty(table[column])]].head(ROWS)
@@ -42,7 +42,7 @@ def table_page(title: str, table: pd.DataFrame, name: str, notes: Sequence[str] 
 
 
 def text_page(title: str, text: str) -> str:
-    """Return a text, set as it is, as a page."""
+    """Return a preformatted text as a page."""
     return _page(title, f"<pre>{escape(text)}</pre>")
 
 
@@ -53,7 +53,7 @@ def _page(title: str, body: str) -> str:
 
 
 def _heading(column: str) -> str:
-    return column if "." in column else column.replace("_", " ")  # dotted keys stay as they are
+    return column if "." in column else column.replace("_", " ")  # dotted keys are unchanged
 
 
 def _is_empty(column: pd.Series) -> bool:
@@ -69,7 +69,7 @@ def _cell(value: Any) -> str:
 
 
 def number_text(value: float) -> str:
-    """Return a number as pages show it: counts in full, others with four decimals or digits; nothing for NaN."""
+    """Return a number as text: counts in full, others with four decimals or digits; empty for NaN."""
     if np.isnan(value):
         return ""
     if float(value).is_integer() and not isinstance(value, float | np.floating):

@@ -14,7 +14,7 @@ from mml_lib.reports.canvas import COLORS, LINES, MARKERS, legend_below, picture
 from mml_lib.reports.confusion_figures import confusion_figure
 
 CURVES = 8
-"""Classes that have a curve of their own; of more, those with the least area have, the others are grey."""
+"""Most classes with coloured curves: those with the smallest area. Others are grey."""
 COLUMNS = 6
 """Samples in a line."""
 THUMBNAIL = 120
@@ -29,7 +29,7 @@ def draw_confusion(
     """Draw a confusion matrix: shades are shares of a row, the samples of a class; numbers are counts and shares.
 
     Args:
-        counts: of true and predicted class, C×C.
+        counts: counts of true and predicted class, C×C.
         classes: names of the classes.
         path: path of the figure.
         unit: unit of the counts: images or pixels.
@@ -50,17 +50,17 @@ def draw_curves(
 ) -> None:
     """Draw ROC and precision-recall curves, each class against the rest, with the areas under them.
 
-    Of many classes, the ones with the least area under the ROC curve have a line of their own.
+    Of many classes, those with the smallest area under the ROC curve have coloured lines.
 
     Args:
         probabilities: N×C.
-        positive: which samples are of a class, or have a label, N×C (bool).
+        positive: True for samples of a class or with a label, N×C (bool).
         classes: names of the classes.
         path: path of the figure.
-        is_known: which labels are known, N×C (bool); None: all.
+        is_known: True for known labels, N×C (bool); None: all.
 
     Raises:
-        MMLError: no class has both samples and a rest.
+        MMLError: no class has both positive and negative samples.
     """
     rows = [slice(None)] * len(classes) if is_known is None else list(is_known.T)
     columns = [
@@ -73,16 +73,16 @@ def draw_curves(
         raise MMLError(
             "no class has samples and others beside them, so there is no curve to draw; evaluate more samples"
         )
-    own = order if len(order) <= CURVES else order[:CURVES]
+    drawn_alone = order if len(order) <= CURVES else order[:CURVES]
     figure = Figure(figsize=(8.6, 4.9), layout="constrained")
     roc, precision_recall = figure.subplots(1, 2)
     points = 150 if len(order) <= CURVES else 40
     handles = []
-    others = [index for index in order if index not in own]
-    for index in others + own:
+    in_grey = [index for index in order if index not in drawn_alone]
+    for index in in_grey + drawn_alone:
         fpr, recall, precision = curves(*(column[:, 0] for column in columns[index]))
-        if index in own:
-            place = own.index(index)
+        if index in drawn_alone:
+            place = drawn_alone.index(index)
             style = {"color": COLORS[place % len(COLORS)], "linestyle": LINES[place % len(LINES)], "linewidth": 1.5}
             style |= {"marker": MARKERS[place % len(MARKERS)], "markersize": 4}
         else:
@@ -90,13 +90,13 @@ def draw_curves(
         for axis, x, y in ((roc, fpr, recall), (precision_recall, recall[1:], precision)):
             x, y = thinned(x, y, points)
             (line,) = axis.plot(x, y, markevery=(len(x) // 16, max(1, len(x) // 6)), **style)
-        if index in own:
+        if index in drawn_alone:
             line.set_label(f"{shorten(classes[index], 30)} ({areas[index]:.3f}; {precisions[index]:.3f})")
             handles.append(line)
     roc.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":")
     _square(roc, "false positive rate", "true positive rate (recall)", f"ROC: mean area {np.nanmean(areas):.3f}")
     _square(precision_recall, "recall", "precision", f"precision-recall: mean area {np.nanmean(precisions):.3f}")
-    grey = f"; {len(order) - len(own)} better ones in grey" if len(order) > len(own) else ""
+    grey = f"; {len(order) - len(drawn_alone)} better ones in grey" if len(order) > len(drawn_alone) else ""
     without = len(classes) - len(order)
     grey += f"; {without} without samples or without others" if without else ""
     title = f"class against the rest (area under ROC; under precision-recall){grey}"
@@ -111,7 +111,7 @@ def curves(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nda
         scores: N.
         positive: N (bool), some of either kind.
     """
-    from sklearn.metrics import precision_recall_curve, roc_curve  # takes a second to import
+    from sklearn.metrics import precision_recall_curve, roc_curve  # slow import
 
     fpr, recall, _ = roc_curve(positive, scores, drop_intermediate=False)
     precision, _, _ = precision_recall_curve(positive, scores)
@@ -131,7 +131,7 @@ def draw_reliability(tables: Mapping[str, pd.DataFrame], path: str | Path) -> No
     """Draw how often predictions of a confidence are right (DeGroot and Fienberg 1983), and how many there are.
 
     Args:
-        tables: by name, `before` and `after` calibration, the result of `reliability`;
+        tables: results of `reliability` by name, `before` and `after` calibration;
             labels are drawn together.
         path: path of the figure.
     """
@@ -146,7 +146,7 @@ def draw_reliability(tables: Mapping[str, pd.DataFrame], path: str | Path) -> No
         label = f"{name} (calibration error {error:.3f})"
         marked = {"marker": MARKERS[place], "markersize": 5, "linewidth": 1.5}
         upper.plot(bins["confidence"], bins["accuracy"], label=label, **marked, **looks)
-        # Each bin is drawn from its lower end on, and an empty one beside it lies at 0.
+        # Steps start at the lower edge of each bin; empty bins are at 0.
         edges = np.unique(np.concatenate([[0, 1], bins["low"], bins["high"]]))
         heights = pd.Series(100 * shares.to_numpy(), bins["low"]).reindex(edges[:-1], fill_value=0)
         lower.stairs(heights, edges, linewidth=1.3, **looks)
@@ -169,10 +169,10 @@ def _together(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_largest_losses(worst: pd.DataFrame, images: Sequence[np.ndarray], path: str | Path) -> None:
-    """Draw samples with what is true, what is predicted, and the loss; best as `.jpg`, which photographs need.
+    """Draw samples with true and predicted label and loss. Use `.jpg` for photographs.
 
     Args:
-        worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
+        worst: table of `mml_lib.evaluation.subgroups.largest_losses`, N rows.
         images: uint8, N of H×W×3.
         path: path of the figure.
 

@@ -52,8 +52,8 @@ def draw_curves(table: pd.DataFrame, laws: Mapping[tuple[str, str], PowerLaw | s
     """Draw each metric of a curve into a folder, `accuracy.svg`; the log says which one is undefined.
 
     Args:
-        table: as `mml_lib.evaluation.comparisons.curve_table.curve_table` gives it.
-        laws: by procedure and metric; none where the axis is no number of samples.
+        table: table of `mml_lib.evaluation.comparisons.curve_table.curve_table`.
+        laws: power laws by procedure and metric; empty if the axis is not the number of samples.
         label: label of the axis.
         folder: folder of the figures.
     """
@@ -79,10 +79,10 @@ def draw_curve(
     """Draw a metric along a curve, with 95 % intervals, and power laws with theirs where there are some.
 
     Args:
-        table: as `mml_lib.evaluation.comparisons.curve_table.curve_table` gives it.
+        table: table of `mml_lib.evaluation.comparisons.curve_table.curve_table`.
         metric: metric that is drawn.
         label: label of the axis.
-        laws: by procedure; None where the axis is no number of samples.
+        laws: power laws by procedure; None if the axis is not the number of samples.
         note: text above the curve.
         path: path of the figure.
 
@@ -145,7 +145,7 @@ def _draw_law(axis: Axes, law: PowerLaw, smallest: float, style: Style) -> None:
 
 
 def _logarithmic(axis: Axes, sizes: Sequence[float]) -> None:
-    """Give a logarithmic axis the numbers of samples as ticks, as many as have room."""
+    """Set the numbers of samples as ticks of a logarithmic axis, as many as fit."""
     axis.set_xscale("log")
     low, high = np.log(min(sizes)), np.log(max(sizes))
     ticks: list[float] = []
@@ -163,7 +163,7 @@ def draw_critical_differences(ranks: pd.DataFrame, tests: pd.DataFrame, folder: 
     """Draw the diagram of critical differences of each metric into a folder, `accuracy.svg`.
 
     Args:
-        ranks: as `mml_lib.evaluation.comparisons.across_tasks.rank_table` gives them.
+        ranks: table of `mml_lib.evaluation.comparisons.across_tasks.rank_table`.
         tests: of the same tasks.
         folder: folder of the figures.
     """
@@ -183,11 +183,11 @@ def draw_critical_differences(ranks: pd.DataFrame, tests: pd.DataFrame, folder: 
 def draw_ranks(
     ranks: Mapping[str, float], groups: Sequence[tuple[int, int]], title: str, note: str, path: str | Path
 ) -> None:
-    """Draw average ranks on a line, and bars above procedures that no test tells apart (Demšar 2006).
+    """Draw average ranks on a line, and bars above procedures that do not differ significantly (Demšar 2006).
 
     Args:
         ranks: by procedure, the best first.
-        groups: first and last place of those.
+        groups: first and last rank position of these procedures.
         title: title of the figure.
         note: line of text below the title.
         path: path of the figure.
@@ -234,13 +234,13 @@ def draw_transfer(
     correlations: pd.DataFrame,
     path: str | Path,
 ) -> None:
-    """Draw the gain of each source on each target as a heat map, and the distances between them beside it.
+    """Draw the gain of each source on each target as a heat map, next to the distances between them.
 
     Args:
-        gains: as `mml_lib.evaluation.comparisons.transfer_gains.gain_table` gives them.
+        gains: table of `mml_lib.evaluation.comparisons.transfer_gains.gain_table`.
         metric: metric that gains are in.
         distances: by measure; row = source, column = target.
-        correlations: as `mml_lib.evaluation.comparisons.rank_correlations.correlation_table` gives them.
+        correlations: table of `mml_lib.evaluation.comparisons.rank_correlations.correlation_table`.
         path: path of the figure.
     """
     matrix = gain_matrix(gains)
@@ -271,7 +271,7 @@ def _wrapped(lines: Sequence[str], letters: int) -> list[str]:
 
 
 def _taus(correlations: pd.DataFrame, measure: str) -> list[str]:
-    """Return a line for the rank correlation of a measure in each setting; one line where they are undefined alike."""
+    """Return a line for the rank correlation of a measure in each setting; one line if all are undefined."""
     of_measure = correlations[(correlations["measure"] == measure) & (correlations["target"] == "")]
     if len(of_measure) > 1 and not np.isfinite(of_measure["tau"]).any() and of_measure["reason"].nunique() == 1:
         correlations = of_measure.head(1).assign(setting="")

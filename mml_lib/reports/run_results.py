@@ -37,7 +37,7 @@ class RunResults:
     """Results of the networks of a task.
 
     Attributes:
-        labels: names of each run, by run id.
+        labels: display names by run id.
         histories, tunings, predictions, calibrated: by the run and fold of their display names; predictions are finite.
         ensembles: by trained task.
         tables: of a comparison, by name; empty without one.
@@ -97,7 +97,7 @@ class RunResults:
 
     @property
     def delivered(self) -> dict[str, Mapping[int, AnyPredictions]]:
-        """Predictions as leaderboards compare them, by run and fold: calibrated where all folds of a run are."""
+        """Predictions for leaderboards, by run and fold: calibrated ones if all folds of a run have them."""
         return {
             run: self.calibrated[run] if self.calibrated.get(run, {}).keys() == folds.keys() else folds
             for run, folds in self.predictions.items()
@@ -118,8 +118,8 @@ def by_run(
 
     Args:
         networks: `run` and `fold` of each network.
-        items: an item of each network.
-        labels: names of each run, by run id.
+        items: items, one for each network.
+        labels: display names by run id.
     """
     items_of: dict[str, dict[int, Item]] = {}
     for network, item in zip(networks, items, strict=True):
@@ -130,7 +130,7 @@ def by_run(
 
 
 def usable(runs: Predictions) -> dict[str, dict[int, AnyPredictions]]:
-    """Return predictions without those that are not finite, of networks that exploded."""
+    """Return predictions without those of diverged networks, which are not finite."""
     finite = {}
     for run, folds in runs.items():
         kept = {fold: predictions for fold, predictions in folds.items() if _is_finite(predictions)}
@@ -162,9 +162,9 @@ def standing_of(
     per_group: str = "mean",
     out_of_fold: bool = False,
 ) -> pd.DataFrame | None:
-    """Return the metrics of procedures with intervals; None where none are wanted, or none exist.
+    """Return the metrics of procedures with intervals; None if they are not requested or undefined.
 
-    With `out_of_fold` the predictions of the folds of a run, each of its own samples, are pooled.
+    With `out_of_fold`, the predictions of the folds of a run are pooled: each sample has one.
     """
     if not (runs and metrics and resamples):
         return None
@@ -181,7 +181,7 @@ def standing_of(
 
 
 def read_comparison(path: str | Path) -> pd.DataFrame:
-    """Read a table of a comparison; ids of digits are no numbers, and what has no id has an empty one."""
+    """Read a table of a comparison. Ids are texts, even if they have only digits; missing ids are empty."""
     names = [*KEYS, "other", "label"]
     table = pd.read_csv(path, dtype=dict.fromkeys(names, str))
     return table.fillna(dict.fromkeys([name for name in names if name in table], ""))
@@ -197,11 +197,11 @@ LONG = {
     "reason": "_reason",
     **{key: f"_{key}" for key in ("difference", "difference_low", "difference_high", "p_holm", "among_best")},
 }
-"""Columns of a leaderboard's rows in long form, with the ends of their names beside a metric."""
+"""Columns of a leaderboard in long form, with the suffixes of metric columns."""
 
 
 def long_form(board: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of each metric that a leaderboard was made of, in its order."""
+    """Return a leaderboard in long form, with one row for each metric, in its order."""
     metrics = [column.removesuffix("_among_best") for column in board if column.endswith("_among_best")]
     keys = [key for key in (*KEYS, "label", "runs", "folds") if key in board]
     tables = []

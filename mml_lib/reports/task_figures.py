@@ -20,7 +20,7 @@ THUMBNAIL = 160
 
 
 def draw_samples(task: TaskDescription, dataset: Dataset, path: str | Path) -> None:
-    """Draw samples of a task in a grid, its classes in turn; masks as outlines, dotted around what is ignored."""
+    """Draw samples of a task in a grid, alternating classes. Masks are outlines, dotted around ignored pixels."""
     chosen = choose(task, COLUMNS * ROWS)
     rows = -(-len(chosen) // COLUMNS)
     figure, axes = picture_grid(rows, COLUMNS, 1.7 * COLUMNS, 1.95 * rows + 0.5)
@@ -50,12 +50,12 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
     figure, axis = single_panel(6.4, height)
     if TASK_TYPES[header["task_type"]].has_values:
         train = task.column["split"] == "train"
-        # More bars could not be told apart.
+        # More bars would not be distinguishable.
         bins = min(50, max(10, round(np.sqrt(train.sum()))))
         axis.hist(task.targets.values[train], bins=bins, color="0.6", edgecolor="black", linewidth=0.5)
         axis.set(xlabel="value", ylabel="training samples")
     elif header["classes"]:
-        # The most frequent ones, where there are more than can be read.
+        # Of many classes, the most frequent ones.
         counts = sorted(header["class_occ"].items(), key=lambda item: -item[1])[:60]
         names = [shorten(name, 40) for name, _ in counts]
         amounts = [count for _, count in counts]
@@ -104,19 +104,19 @@ def show_sample(axis: Any, task: TaskDescription, dataset: Dataset, position: in
     size = tuple(max(2, round(side * scale)) for side in image.shape[:2])
     image, mask = TRANSFORMS["resize"](displayed(image), mask, size)
     axis.imshow(image)
-    # All frames are squares, so that captions stand in line.
+    # Square frames align the captions.
     for limits, side in ((axis.set_xlim, size[1]), (axis.set_ylim, size[0])):
         limits((side - THUMBNAIL) / 2 - 0.5, (side + THUMBNAIL) / 2 - 0.5)
     axis.invert_yaxis()
     classes = None if mask is None else class_lookup(task.header)[mask]
-    for index in [] if classes is None else np.unique(classes)[:0:-1]:  # what is ignored lies below
+    for index in [] if classes is None else np.unique(classes)[:0:-1]:  # ignored pixels are drawn first
         style = "dotted" if index == IGNORE else "solid"
         for color, width in (("white", 1.8), ("black", 0.8)):
             axis.contour(classes == index, levels=[0.5], colors=color, linewidths=width, linestyles=style)
 
 
 def class_lookup(header: Mapping[str, Any]) -> np.ndarray:
-    """Return the class index of each mask value (int, 256); 255 for what is ignored."""
+    """Return the class index of each mask value (int, 256); 255 for ignored values."""
     table = np.full(256, IGNORE)
     for value, label in header["idx_to_class"].items():
         table[int(value)] = header["classes"].index(label)
@@ -124,7 +124,7 @@ def class_lookup(header: Mapping[str, Any]) -> np.ndarray:
 
 
 def sample_caption(task: TaskDescription, position: int) -> str:
-    """Return the target of a sample in words."""
+    """Return the target of a sample as text."""
     kind, classes = task.header["task_type"], np.array(task.header["classes"])
     if not TASK_TYPES[kind].is_learnable or task.samples["split"][position] == "unlabelled":
         return "unlabelled"

@@ -13,7 +13,7 @@ def task_table(headers: Sequence[Mapping[str, Any]], dimensions: Sequence[pd.Dat
     """Return the headers of task descriptions: samples, classes, imbalance, sizes, keywords, data set.
 
     Args:
-        headers: of the tasks.
+        headers: headers of the tasks.
         dimensions: rows of intrinsic dimensions by `task`, which become columns.
     """
     table = pd.DataFrame([_row(header) for header in headers])
@@ -32,7 +32,7 @@ def label_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def label_page(headers: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a page of the entries of labels, with lines that name one-sided labels; None where there is neither."""
+    """Return a page of the entries of labels and of one-sided labels; None if a task has neither."""
     table, lines = label_table(headers), [line for header in headers for line in one_sided_labels(header)]
     return table_page("labels", table, "labels.csv", lines) if len(table) or lines else None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mml_lib.files.removing import size_of
 
 SHOWN = 100
-"""Rows that a terminal is given."""
+"""Most rows in a terminal."""
 
 COLUMNS = ("what", "project", "key", "task", "run", "files", "size_mb", "state", "why_kept", "made_again_by")
 
@@ -19,15 +19,15 @@ class Unused:
     """Artefacts of one key that belong together and that no study uses.
 
     Args:
-        what: why they are listed.
-        key: their assignment key, or what else they are.
+        what: reason for listing them.
+        key: their assignment key, or another kind.
         paths: files and folders.
-        root: the folder that stays when all below it is gone.
-        project: theirs; empty for what projects share.
+        root: folder that is kept when all its content is removed.
+        project: their project; empty for shared files.
         task: theirs; run: its id.
-        kept: why they are not to be removed; None: they may be.
-        again: how they are made again.
-        removed: True if they are gone.
+        kept: reason for keeping them; None: they may be removed.
+        again: way to create them again.
+        removed: True if they have been removed.
     """
 
     what: str
@@ -60,7 +60,7 @@ class Unused:
 
 
 def as_csv(unused: Sequence[Unused]) -> str:
-    """Return all that was found as a table, with a row of the total for each state."""
+    """Return unused files as a table, with a row of the total for each state."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([COLUMNS, *(artefact.row for artefact in unused)])
@@ -70,7 +70,7 @@ def as_csv(unused: Sequence[Unused]) -> str:
 
 
 def as_text(unused: Sequence[Unused]) -> str:
-    """Return the unused files for a terminal: by project, key and run, each reason to keep a file once."""
+    """Return the unused files as text for a terminal: by project, key and run, each reason for keeping once."""
     if not unused:
         return "there are no unused files"
     rows = [["", *COLUMNS[1:5], "files", "MB", ""]]
@@ -91,7 +91,7 @@ def as_text(unused: Sequence[Unused]) -> str:
 
 
 def _totals(unused: Sequence[Unused]) -> list[tuple[str, int, int]]:
-    """Return files and bytes of each state that there is."""
+    """Return number of files and bytes of each state."""
     totals = []
     for state in ("removed", "removable", "kept"):
         those = [artefact for artefact in unused if artefact.state == state]

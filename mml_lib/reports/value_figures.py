@@ -1,4 +1,4 @@
-"""Figures of a regression: predicted over true values, and what is left over."""
+"""Figures of a regression: predicted over true values, and residuals."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from mml_lib.reports.canvas import legend_below, save, tidy
 POINTS = 800
 """Samples up to which each is a point; more are counted in hexagons."""
 LINE = {"color": "black", "linewidth": 1.2, "path_effects": [withStroke(linewidth=2.6, foreground="white")]}
-"""Lines with a white edge, which shows where they cross what is dark."""
+"""Lines with a white edge, which is visible on dark areas."""
 NORMAL = 1.96
 """Standard deviations around the mean that hold 95 % of a normal distribution."""
 
@@ -62,7 +62,7 @@ def draw_values(values: np.ndarray, targets: np.ndarray, path: str | Path) -> No
 
 
 def _points(axis: Axes, x: np.ndarray, y: np.ndarray, figure: Figure) -> None:
-    """Draw samples as points, or how many are in each hexagon where points would cover each other."""
+    """Draw samples as points, or as counts in hexagons if points would overlap."""
     tidy(axis)
     if len(x) <= POINTS:
         axis.plot(x, y, marker="o", markersize=3.5, markerfacecolor="none", color="0.35", linestyle="", linewidth=0.6)

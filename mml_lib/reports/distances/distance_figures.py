@@ -73,7 +73,7 @@ def _draw_heat_map(table: pd.DataFrame, symmetric: np.ndarray | None, measure: s
 
 
 def _draw_map(symmetric: np.ndarray, names: list[str], measure: str, path: Path) -> None:
-    """Draw tasks as points; their names stand beside the map, so that those of near tasks do not overlap."""
+    """Draw tasks as points. Names are placed next to the map, so that those of near tasks do not overlap."""
     texts = [shorten(name, NAME) for name in names]
     side = max(4.5, 0.5 + LINE * len(names))
     figure, (axis,) = panels(1, width=side + 0.4 + LETTER * max(map(len, texts)), height=side)
@@ -92,7 +92,7 @@ def _draw_map(symmetric: np.ndarray, names: list[str], measure: str, path: Path)
 
 
 def spread_out(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Return heights of labels between 0 and 1, N, at least a gap apart and in the order of the wanted ones."""
+    """Return N heights of labels in [0, 1], at least a gap apart, in the order of the requested heights."""
     order = np.argsort(heights, kind="stable")
     gap = min(gap, 1 / max(1, len(heights) - 1))
     steps = gap * np.arange(len(heights))
@@ -104,7 +104,7 @@ def spread_out(heights: np.ndarray, gap: float) -> np.ndarray:
 
 
 def scaled_places(symmetric: np.ndarray) -> np.ndarray:
-    """Return places in the plane whose distances approach given ones, T×2: classical multidimensional scaling."""
+    """Return points in the plane, T×2, that approximate distances: classical multidimensional scaling."""
     centred = symmetric**2
     centred -= centred.mean(axis=0)
     centred -= centred.mean(axis=1, keepdims=True)

@@ -14,9 +14,9 @@ class Item(NamedTuple):
     """An item of a checklist.
 
     Args:
-        subject: what is to be reported.
+        subject: subject of the item.
         answered: section of the methods text that answers it, or `the authors`.
-        part: what is left to the authors, where a section answers a part only.
+        part: remaining part for the authors, if a section answers the item in part.
     """
 
     subject: str

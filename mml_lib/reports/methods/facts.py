@@ -16,7 +16,7 @@ class StudyFacts:
         tasks: headers of the task descriptions.
         groups: number of groups of each task with groups, by name.
         pipelines: pipelines of the runs whose networks are tested.
-        models: content of the files of their networks; none where `remove` drops them.
+        models: content of the model storages of their networks; empty if `remove` has dropped them.
         metrics: description of each metric by task type and name.
         evaluation: `bootstrap`, `per_group`, `weighted_metrics`, `nested`, `tta`, `compared` (number of procedures) and
             `mode` of the study.
@@ -41,7 +41,7 @@ class StudyFacts:
         return values
 
     def shared(self, key: str) -> Any:
-        """Return the value of a key that all pipelines share; None where they differ, or have none."""
+        """Return the value of a key that all pipelines share; None if they differ or have none."""
         values = self.values(key)
         return values[0] if len(values) == 1 else None
 
@@ -80,7 +80,7 @@ OF_A_RUN = ("rank", "trained_as", "replaced", "added")
 
 
 def pipeline_value(pipeline: Mapping[str, Any], key: str) -> Any:
-    """Return the value of a dotted key; None where there is none."""
+    """Return the value of a dotted key; None without one."""
     value: Any = pipeline
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

@@ -1,4 +1,4 @@
-"""Sections of a methods text. Each function returns sentences; nothing is stated that the files do not contain."""
+"""Sections of a methods text. Each function returns sentences, all of them facts from the files of the study."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
@@ -10,14 +10,14 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.wording import counted, enumerated, markdown
 
 BREAK = ""
-"""Stands between two paragraphs."""
+"""Separator of paragraphs."""
 
 NORMALIZATIONS = {
     "pretrained": "by the mean and standard deviation that the pretrained weights were trained with",
     "imagenet": "by the mean and standard deviation of ImageNet",
     "task": "by the mean and standard deviation of the training samples",
 }
-"""Normalisation of images in words."""
+"""Texts of normalisations."""
 
 VARIED = ("preprocessing", "arch", "augmentations", "loss", "optimizer", "lr_scheduler", "sampling", "trainer")
 """Sections in which the pipelines of a study often differ."""
@@ -27,18 +27,18 @@ SPLITS = {
     "val": "the validation split of each fold",
     "out_of_fold": "the predictions of all folds together, each sample predicted by the network that held it out",
 }
-"""Splits in words."""
+"""Texts of splits."""
 
 MERGED = {
     "mean": "the mean of the probabilities of its images",
     "vote": "the share of its images that predict it",
     "max": "the largest prediction of its images",
 }
-"""Predictions of a group in words, by `per_group`."""
+"""Texts of the options of `per_group`."""
 
 
 def short(value: Any) -> str:
-    """Return a number without digits that nobody reads."""
+    """Return a number with few significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

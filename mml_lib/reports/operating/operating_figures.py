@@ -15,7 +15,7 @@ def draw_decision_curves(curves: pd.DataFrame, points: pd.DataFrame, path: str |
     """Draw the net benefit of a run over the threshold of probability, a panel for each class.
 
     Args:
-        curves: as `mml_lib.evaluation.operating.decision_curves.decision_rows` gives them.
+        curves: rows of `mml_lib.evaluation.operating.decision_curves.decision_rows`.
         points: operating points of the run, whose thresholds are marked.
         path: path of the figure.
 

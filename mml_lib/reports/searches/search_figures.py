@@ -28,7 +28,7 @@ def draw_search(search: SearchTrials, folder: Path, suffix: str = "") -> None:
         search: the search.
         folder: folder of the figures: `trials.svg`, `parameters.svg`, `parallel.svg`, and where they have something to
             show `importance.svg`, `rungs.svg`, `pareto.svg`.
-        suffix: end of the names of figures, of several searches.
+        suffix: suffix of the names of figures if there are several searches.
     """
     table = trial_table([search])
     done = table[table["state"] != FAILED]
@@ -98,7 +98,7 @@ def draw_parameters(search: SearchTrials, table: pd.DataFrame, path: Path) -> No
 
 
 def limits(values: pd.Series, goal: Objective) -> tuple[float, float]:
-    """Return the range of values to show: trials that are far worse than the median would hide all differences."""
+    """Return the range of the value axis, without trials that are far worse than the median."""
     signed = (-goal.sign * values).dropna()
     best = signed.min()
     worst = min(signed.max(), best + 4 * (signed.median() - best))
@@ -119,14 +119,14 @@ def focus(axis: Axes, values: pd.Series, goal: Objective) -> None:
 
 
 def _places(parameter: Parameter, values: pd.Series) -> np.ndarray:
-    """Return where values lie on the axis of a parameter: choices by their number."""
+    """Return positions of values on the axis of a parameter; choices by their number."""
     if parameter.choices:
         return np.array([_number(parameter, value) for value in values], float)
     return values.to_numpy(float)
 
 
 def _number(parameter: Parameter, value: object) -> int:
-    """Return the number of a choice as tables have it: numbers as they are, anything else by name."""
+    """Return the number of a choice from its form in tables: numbers unchanged, other values by name."""
     named = zip(parameter.choices, parameter.names, strict=True)
     return next(number for number, (choice, name) in enumerate(named) if value in (choice, name))
 
@@ -144,7 +144,7 @@ def _scale(axis: Axes, parameter: Parameter) -> None:
         powers = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
         if len(powers) > 1:
             axis.xaxis.set_major_formatter(power_label)
-        else:  # a narrow range: labels of its ends and its middle do not overlap
+        else:  # narrow range: only labels at both ends and in the middle fit
             ticks = (low, math.sqrt(low * high), high)
             axis.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
         axis.xaxis.set_minor_formatter(NullFormatter())
@@ -157,7 +157,7 @@ def draw_parallel(search: SearchTrials, table: pd.DataFrame, path: Path) -> None
     """Draw each trial as a line through its parameters and its first objective, the best tenth in colour."""
     goal, parameters = search.objectives[0], search.space.parameters
     ordered = table.assign(signed=-goal.sign * table[goal.name].astype(float))
-    ordered = ordered.sort_values(["signed", "trial"], ascending=False)  # of equal trials the earlier one is better
+    ordered = ordered.sort_values(["signed", "trial"], ascending=False)  # of equal trials, the earlier one ranks first
     best = set(ordered.index[-max(1, len(ordered) // 10) :])
     figure, (axis,) = panels(1, width=1.6 * (len(parameters) + 1) + 1, height=3.6)
     columns = [_shares(parameter, ordered[parameter.key]) for parameter in parameters]
@@ -183,7 +183,7 @@ def draw_parallel(search: SearchTrials, table: pd.DataFrame, path: Path) -> None
 
 
 def _shares(parameter: Parameter, values: pd.Series) -> np.ndarray:
-    """Return where values lie between the ends of a parameter, in 0..1; NaN where the parameter is not used."""
+    """Return relative positions of values in the range of a parameter, in 0..1; NaN for inactive parameters."""
     shares = np.full(len(values), np.nan)
     used = values.notna().to_numpy()
     places = _places(parameter, values[used])
@@ -207,7 +207,7 @@ def draw_importance(importances: pd.DataFrame, path: Path) -> None:
     """Draw the importance of parameters as bars, a panel an objective."""
     goals = list(importances["objective"].unique())
     longest = int(importances.groupby("objective")["parameter"].size().max())
-    figure, axes = panels(len(goals), width=3.4, height=1 + 0.32 * longest, beside=1.6)
+    figure, axes = panels(len(goals), width=3.4, height=1 + 0.32 * longest, label_width=1.6)
     for axis, goal in zip(axes, goals, strict=True):
         rows = importances[importances["objective"] == goal].sort_values("importance")
         bars = axis.barh([shorten(name, 30) for name in rows["parameter"]], rows["importance"], color=COLORS[0])
@@ -245,12 +245,12 @@ def draw_rungs(search: SearchTrials, path: Path) -> None:
 
 
 def draw_front(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
-    """Draw the first two objectives of each trial, and mark those that no other one beats in all objectives."""
+    """Draw the first two objectives of each trial, and mark the Pareto front of all objectives."""
     first, second = search.objectives[:2]
     figure, (axis,) = panels(1, width=5)
     front = table[table["pareto"].eq(True)].sort_values(first.name)
     axis.plot(table[first.name].astype(float), table[second.name].astype(float), "o", color="0.6", markersize=4)
-    joined = "-" if len(search.objectives) == 2 else ""  # the front of more objectives is no line in this plane
+    joined = "-" if len(search.objectives) == 2 else ""  # the front of more objectives is not a line in this plane
     line = {"color": COLORS[1], "marker": "o", "markersize": 5, "linewidth": 1, "linestyle": joined}
     axis.plot(front[first.name].astype(float), front[second.name].astype(float), **line)
     axis.set(xlabel=metric_label(first.name), ylabel=metric_label(second.name))

@@ -1,1 +1,1 @@
-"""Report of a study: one HTML page that needs nothing else, and its tables as files."""
+"""Report of a study: one self-contained HTML page, and its tables as files."""

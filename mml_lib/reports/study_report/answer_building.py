@@ -54,8 +54,8 @@ def build_answer(
         results: results of its networks.
         summary: the summary of the study.
         figures: folder of its figures.
-        options: `split` of the results, `metrics`, the main one first, and `samples`, rows of the table of samples in
-            the page at most.
+        options: `split` of the results; `metrics`, the main one first; `samples`, the most rows of the table of samples
+            in the page.
         shelf: all tables of the report.
         compared: comparisons of images with other tasks.
     """
@@ -212,8 +212,8 @@ def read_results(
     """Read the results of a task that its pages need: predictions, calibrated ones, tables of a comparison.
 
     Args:
-        labels: names of each run, by run id.
-        networks: `run` and `fold` of the network of each file, by kind of file.
+        labels: display names by run id.
+        networks: `run` and `fold` of each file's network, by kind of file.
         files: paths by kind of file: `predictions`, `calibrated`, `tables`.
     """
     of_files = {**networks, "history": [], "tuning": []}

@@ -13,9 +13,9 @@ from mml_lib.tasks.description import TaskDescription
 from mml_lib.wording import counted, enumerated
 
 FEW_SAMPLES = 100
-"""Fewer tested images than this give wide intervals."""
+"""Number of tested images below which intervals are wide."""
 FEW_OF_CLASS = 10
-"""A class with fewer tested images has no reliable value of its own."""
+"""Number of tested images of a class below which its metrics are unreliable."""
 IMBALANCE = 10
 """Ratio of the largest to the smallest class from which accuracy misleads."""
 
@@ -71,7 +71,7 @@ def answer_checks(
 
 
 def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> list[Check]:
-    """Compare the images and groups of the test split with those that are learned."""
+    """Compare the images and groups of the test split with those of the training."""
     split, digests = np.array(task.samples["split"]), np.array(task.samples["digest"], dtype=object)
     tested, learned = set(digests[split == "test"]), set(digests[split == "train"])
     checks = []

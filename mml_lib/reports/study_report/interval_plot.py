@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 160, 18
 
 
 def interval_plots(rows: Sequence[StandingRow]) -> list[Markup]:
-    """Return the plot of each row, all on one axis; a filled point marks those that cannot be told from the best."""
+    """Return the plot of each row on a common axis. Filled points mark rows that do not differ from the best."""
     ends = np.array([(row.low, row.mean, row.high) for row in rows], dtype=float)
     finite = ends[np.isfinite(ends)]
     if not len(finite):

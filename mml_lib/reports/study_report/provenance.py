@@ -31,12 +31,12 @@ def _git(folder: Path, *arguments: str) -> str:
 def provenance(
     models: Sequence[Mapping[str, Any]], times: pd.DataFrame, commits: Mapping[str, str]
 ) -> list[tuple[str, str]]:
-    """Return names and values of where results come from; what no file states is left out.
+    """Return names and values of the provenance of results. Unknown values are left out.
 
     Args:
         models: content of the files of networks.
         times: time and memory of the steps of each rule.
-        commits: commit by what it is of; empty ones are left out.
+        commits: commits by repository; empty ones are left out.
     """
     trained = sorted({str(model["created"]) for model in models if model.get("created")})
     seconds = [float(model["training_time"]) for model in models]
@@ -58,7 +58,7 @@ def provenance(
 
 
 def energy_of(models: Sequence[Mapping[str, Any]]) -> str:
-    """Return the energy of trainings in words: an upper bound, as counters count all that runs beside a training."""
+    """Return the energy of trainings as text: an upper bound, because counters include other processes."""
     measured = [model["energy_kwh"] for model in models if model.get("energy_kwh") is not None]
     if not measured:
         return "not measured"

@@ -1,4 +1,4 @@
-"""The page of a report: its template with all answers, in one file that needs nothing else."""
+"""The page of a report: its template with all answers, as one self-contained file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from mml_lib.reports.study_report.report_tables import ReportTable
 from mml_lib.reports.study_report.task_answer import TaskAnswer, metric_title, number
 
 LIMIT = 10_000_000
-"""Bytes of the page at most; thumbnails beyond are left out."""
+"""Largest size of the page in bytes. Further thumbnails are left out."""
 
 
 @dataclass(frozen=True)
 class StudyPages:
-    """Content of the pages of a report beside the answers.
+    """Content of a report besides the answers.
 
     Args:
         project: name of the study.

@@ -26,9 +26,9 @@ class ReportTable:
     """A table of a report.
 
     Args:
-        key: name of its files, and its place in the page.
+        key: name of its files, and its anchor in the page.
         title: heading.
-        table: rows; columns without content are left out in the page.
+        table: rows. Empty columns are left out in the page.
         note: sentence below the heading.
         printed: rows of the page and of the LaTeX file, where these are for readers; None: there is no such file, and
             the page has all columns.
@@ -136,7 +136,7 @@ def write_tables(shelf: TableShelf, folder: Path) -> None:
 
 
 def _heading(column: str) -> str:
-    return column if "." in column else column.replace("_", " ")  # dotted keys stay as they are
+    return column if "." in column else column.replace("_", " ")  # dotted keys are unchanged
 
 
 def _is_empty(column: pd.Series) -> bool:

@@ -1,4 +1,4 @@
-"""Samples of a split with what the networks of one procedure predict: one row for each image."""
+"""Samples of a split with the predictions of one procedure: one row for each image."""
 
 from collections.abc import Mapping, Sequence
 
@@ -58,7 +58,7 @@ def sample_rows(
 
 
 def chosen_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return at most `count` rows: half of them those with the largest loss, the others evenly from the rest."""
+    """Return at most `count` rows: half with the largest losses, half evenly from the others."""
     if len(table) <= count:
         return table
     first = count // 2

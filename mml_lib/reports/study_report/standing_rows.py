@@ -18,16 +18,16 @@ class StandingRow:
     """A procedure or an ensemble by the main metric.
 
     Args:
-        name: id of the run, or of the procedure where it has several; `ensemble` of an ensemble.
-        label: what differs from the other runs.
+        name: id of the run, or of the procedure if it has several runs; `ensemble` for an ensemble.
+        label: settings that differ from the other runs.
         runs: ids of its runs.
         networks: number of networks.
-        mean: mean of the metric over the networks; NaN where it is undefined.
+        mean: mean of the metric over the networks; NaN if it is undefined.
         low: lower end of the 95 % interval; NaN without one.
         high: upper end of the interval.
-        reason: why there is no interval.
-        is_best: True for the best procedure, and for those that cannot be told apart from it.
-        difference: difference to the best; NaN of the best.
+        reason: reason for a missing interval.
+        is_best: True for the best procedure, and for those that do not differ significantly from it.
+        difference: difference to the best; NaN for the best.
         p: p of the difference, corrected by Holm; NaN without a test.
     """
 
@@ -90,7 +90,7 @@ def standing_rows(standing: pd.DataFrame, metric: str) -> list[StandingRow]:
 
 
 def winner(rows: Sequence[StandingRow]) -> StandingRow | None:
-    """Return the best procedure; None where no metric is defined."""
+    """Return the best procedure; None if no metric is defined."""
     return next((row for row in rows if row.is_best and row.name != ENSEMBLE and not np.isnan(row.mean)), None)
 
 

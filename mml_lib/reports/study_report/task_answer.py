@@ -1,4 +1,4 @@
-"""Answer on a task: its winner, what it cannot be told from, weak classes and groups, calibration, samples, figures."""
+"""Answer on a task: best procedures, weak classes and groups, calibration, samples, figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ SPLITS = {
     "val": "validation images",
     "out_of_fold": "images, each predicted by a network that was not trained on it",
 }
-"""Splits in words for everybody."""
+"""Texts of splits for a general audience."""
 
 FIGURES = (
     (
@@ -78,7 +78,7 @@ class TaskAnswer:
         metric: the main metric.
         rows: procedures and ensembles, the best first.
         evaluated: number of evaluated images.
-        checks: lines on what the answer rests on.
+        checks: lines on the validity of the answer.
     """
 
     header: Mapping[str, Any]
@@ -111,7 +111,7 @@ class TaskAnswer:
 
     @property
     def equals(self) -> list[StandingRow]:
-        """Procedures that cannot be told apart from the best one."""
+        """Procedures that do not differ significantly from the best one."""
         return [row for row in self.rows if row.is_best and row is not self.winner and row.name != ENSEMBLE]
 
     @property
@@ -144,7 +144,7 @@ class TaskAnswer:
         """The main metric in one sentence."""
         metric = find_metric(self.header["task_type"], name_per_sample(self.metric))
         if metric is None:
-            return ""  # nothing tells whether more of it is better
+            return ""  # the direction of the metric is unknown
         direction = "Lower is better" if lower_is_better(name_per_sample(self.metric)) else "Higher is better"
         name = metric_title(self.metric)
         return f"{name[:1].upper()}{name[1:]}: {metric.description}. {direction}."
@@ -166,7 +166,7 @@ def networks_of(row: StandingRow | None, results: RunResults) -> list[AnyPredict
 
 
 def number(value: float) -> str:
-    """Return a metric with three digits behind the point, or as many that count."""
+    """Return a metric with three decimals, or three significant digits."""
     if np.isnan(value):
         return "–"
     return f"{value:.3f}" if 0.001 <= abs(value) < 100 or value == 0 else f"{value:.4g}"

@@ -19,7 +19,7 @@ MOST = 3
 """Weak classes and groups of the first page."""
 
 FEWEST = 10
-"""Samples of a group on the first page at least: of fewer, a value says little."""
+"""Least number of samples of a group on the first page: values of smaller groups are unreliable."""
 
 BY_CLASS = {"class": "recall", "labels": "f1", "mask": "dice"}
 """Metric of classes by kind of target."""
@@ -28,9 +28,9 @@ WORDS = {"recall": "of its images are recognised", "f1": "F1 score", "dice": "me
 
 
 def classes_of(networks: Sequence[AnyPredictions], task: TaskDescription) -> pd.DataFrame:
-    """Return the metrics of each class, the weakest first; of all networks together. Nothing for values.
+    """Return the metrics of each class, the weakest first, over all networks; empty for regressions.
 
-    `support` counts different images, of masks pixels of all networks.
+    `support` is the number of different images; for masks, of pixels over all networks.
     """
     kind = TASK_TYPES[task.header["task_type"]]
     if not networks or kind.target not in BY_CLASS:
@@ -45,7 +45,7 @@ def classes_of(networks: Sequence[AnyPredictions], task: TaskDescription) -> pd.
 
 
 def weak_classes(table: pd.DataFrame, task: TaskDescription) -> list[tuple[str, str]]:
-    """Return names and values of the weakest classes in words."""
+    """Return names and values of the weakest classes as text."""
     if table.empty:
         return []
     target = TASK_TYPES[task.header["task_type"]].target
@@ -65,7 +65,7 @@ def _value(metric: str, value: float) -> str:
 
 
 def groups_of(networks: Sequence[AnyPredictions], task: TaskDescription, metric: str) -> pd.DataFrame:
-    """Return the main metric of each group of a task, the mean over networks; nothing where groups are patients."""
+    """Return the main metric of each group of a task, as mean over networks; empty if groups are patients."""
     groups = task.by_id("group")
     ids = {id_ for predictions in networks for id_ in predictions.ids.tolist()}
     if not 1 < len({groups.get(id_) for id_ in ids} - {None, ""}) <= MOST_GROUPS:
@@ -86,7 +86,7 @@ def mean_groups(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def weak_groups(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return names and values of the weakest groups in words, of those with enough samples."""
+    """Return names and values of the weakest groups with enough samples, as text."""
     if table.empty:
         return []
     return [
@@ -96,7 +96,7 @@ def weak_groups(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def guess_sentence(networks: Sequence[AnyPredictions], classes: Sequence[str]) -> str:
-    """Return how often it would be right to always answer the most frequent class; empty for other task types."""
+    """Return the accuracy of always predicting the most frequent class, as text; empty for other task types."""
     if not networks or not TASK_TYPES[networks[0].task_type].is_single_label:
         return ""
     pooled = pool(networks)
