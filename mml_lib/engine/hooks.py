@@ -64,7 +64,7 @@ def start_run(study: Study, dag: "DAG") -> None:
     if study.rule_names.by_full_name is not None:
         warn_of_triggers(dag.workflow)
     waited: list[bool] = []
-    study.lock(before=lambda: waited.append(wait_for_orphaned_jobs(dag)))
+    study.lock(on_lock=lambda: waited.append(wait_for_orphaned_jobs(dag)))
     if any(waited):
         start_again(dag)
     root = os.path.join(study.fm.data_path, "")

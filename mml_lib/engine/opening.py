@@ -40,7 +40,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
 from mml_lib.machine.warm_start import offer_warm_start
-from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
+from mml_lib.studies.checks.download_checks import check_downloads, export_passwords
 from mml_lib.studies.resources.submitted_runs import SubmittedRuns
 from mml_lib.studies.study import Study
 
@@ -84,7 +84,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         add_presets(config, folder / "config")
         kind = str(config.pop("list") or "") if "list" in config else None
         study = Study(config, sources)
-        offer_passwords(study)
+        export_passwords(study)
         name_supervisor(study.fm.proj_path)
         if kind is not None:
             print(list_parts(kind, preset_folders(config)))

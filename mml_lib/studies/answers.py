@@ -1,4 +1,4 @@
-"""Answers to a task: the networks that an ensemble may have, those that are compared, and their predictions."""
+"""Answers to a task: candidate networks of its ensemble, compared networks, and their predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Best runs: the procedure and the run of each task that are best on validation splits, and what they are worth."""
+"""Best runs: the best procedure and run of each task by validation, and their test results."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def best_runs(scheduler: "TrainScheduler", models: Sequence[str], summary: str) -> list[dict[str, Any]]:
     """Return the best procedure and its best run of each task that a mode trained, by the first named metric.
 
-    They are chosen by the validation splits of their networks, never by the samples that are reported.
+    They are chosen by the validation splits of their networks, never by reported samples.
 
     Args:
         scheduler: the scheduler of the mode.
@@ -45,9 +45,9 @@ def best_runs(scheduler: "TrainScheduler", models: Sequence[str], summary: str) 
         ids = {run: (label.procedure, label.run) for (_, run), label in own.items()}
         try:
             chosen = best_run(of_task, ids, metric)
-        except MMLError:  # nothing defines the metric
+        except MMLError:  # the metric is undefined
             continue
-        # Out-of-fold results are of the samples that the choice was made by, if there was one.
+        # Out-of-fold results are biased if the run was chosen by the same samples.
         splits = ("test", OUT_OF_FOLD) if len(set(ids.values())) == 1 else ("test",)
         best.append(
             {
@@ -74,7 +74,7 @@ def _results(rows: Sequence[Mapping[str, str]], chosen: BestRun, splits: Sequenc
     """
     split = next((split for split in splits if any(row["split"] == split for row in rows)), None)
     of_split = [row for row in rows if row["split"] == split]
-    # A procedure with a single run has no row of its own.
+    # The summary has no row for a procedure with a single run.
     run = next((row for row in of_split if row["run"] == chosen.run), {})
     procedure = next((row for row in of_split if not row["run"] and row["procedure"] == chosen.procedure), run)
     return {

@@ -1,4 +1,4 @@
-"""Blueprints: pipelines that turned out best on one task, handed to studies of other tasks."""
+"""Blueprints: best pipelines of one task for studies of other tasks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,16 +18,16 @@ BEST = "best"
 """Part of the name of a blueprint, after the task, for the best trial of a search."""
 
 HANDED_ON = tuple(key for key in PIPELINE_KEYS if key != "seed")
-"""The sections that a blueprint brings where a study names none."""
+"""Default sections of a blueprint."""
 
 
 def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], by: str) -> str:
     """Return the best run's pipeline as YAML, with the reason: the best procedure by validation, and its best run.
 
     Args:
-        pipelines: of all runs; those that differ in their nested task only are one run.
-        storages: of all models of these runs.
-        by: the metric; the validation loss where a model does not have it.
+        pipelines: pipelines of all runs. Those that differ only in their nested task are one run.
+        storages: model storages of these runs.
+        by: metric; the validation loss for models without it.
     """
     ids = {pipeline.run: (pipeline.procedure_recipe, pipeline.recipe) for pipeline in pipelines}
     chosen = best_run(storages, ids, by)
@@ -43,15 +43,15 @@ def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], b
 
 
 def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict[str, Any]:
-    """Return the study's config with sections of a blueprint in the place of its own.
+    """Return the config of the study with sections of a blueprint instead of its own.
 
     Args:
-        study: the study, whose `reuse.blueprint` says where to look.
+        study: the study with `reuse.blueprint`.
         task: the task that the blueprint was made on.
         keys: sections to take; None: all but the seed.
 
     Raises:
-        MMLError: there is no such blueprint, or no such section.
+        MMLError: the blueprint or a section does not exist.
     """
     for key in keys or ():
         if key not in PIPELINE_KEYS:
@@ -61,7 +61,7 @@ def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict
     for key in keys or HANDED_ON:
         if key == "loss":
             config[key] = _losses(study, content)
-        elif key != "decoder" or key in content:  # that of a segmentation only
+        elif key != "decoder" or key in content:  # only segmentations have one
             config[key] = content.get(key)
     if "trainer" in (keys or HANDED_ON):
         config["trainer"] = {"devices": 1, **content["trainer"], "accelerator": study.cfg.trainer.accelerator}

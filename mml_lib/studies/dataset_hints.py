@@ -42,11 +42,11 @@ def _packed_several_times(study: "Study") -> Iterator[tuple[list[str], int]]:
     by_dataset: dict[str, list[str]] = {}
     for name, identity in study.tasks.bases.items():
         by_dataset.setdefault(identity.dataset, []).append(name)
-    alike: list[list[str]] = []
+    groups: list[list[str]] = []
     for dataset, names in by_dataset.items():
-        others = [group for group in alike if any(_have_common_images(study, by_dataset[old], names) for old in group)]
-        alike = [group for group in alike if group not in others] + [[*(old for g in others for old in g), dataset]]
-    for group in alike:
+        others = [group for group in groups if any(_have_common_images(study, by_dataset[old], names) for old in group)]
+        groups = [group for group in groups if group not in others] + [[*(old for g in others for old in g), dataset]]
+    for group in groups:
         if len(group) > 1:
             yield [name for dataset in group for name in by_dataset[dataset]], len(group)
 
@@ -70,7 +70,7 @@ def _masks(task: Task) -> str | None:
 
 
 def _images(task: Task) -> dict[str, Any] | None:
-    """Return the arguments of a task's images, but for the choice of some of them; None where they are not shared.
+    """Return the arguments of a task's images, without the selection of images; None if they cannot be shared.
 
     Planning cannot look at these images, as they are downloaded or made by a rule.
     """

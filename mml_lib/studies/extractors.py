@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 EXTRACTION_VERSION = 1
-"""Raised when the same extractor begins to give other features."""
+"""Version of features. It is raised when the same extractor starts to return other features."""
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A frozen backbone with its preprocessing: what decides the features of an image.
+    """A frozen backbone with its weights and preprocessing, which decide the features of an image.
 
     Args:
         options: the section `features` of a study.
@@ -41,7 +41,7 @@ class Extractor:
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """Settings that decide features; where a network lies, batch size and workers do not."""
+        """Settings that decide features, without paths, batch size and workers."""
         content: dict[str, Any] = {"version": EXTRACTION_VERSION, "pooling": self.options.pooling}
         content["pack"] = self.pack.rpartition("-")[2]
         if self.options.precision != "32-true":
@@ -63,7 +63,7 @@ class Extractor:
 
     @cached_property
     def name(self) -> str:
-        """Name of the backbone, and 8 digits of the digest of what decides features: `resnet18-1a2b3c4d`."""
+        """Name of the backbone, and 8 digits of the digest of these settings: `resnet18-1a2b3c4d`."""
         return f"{self._label}-{digest(self.content)}"
 
     @property
@@ -82,7 +82,7 @@ class Extractor:
 
 
 class Extractors:
-    """Extractors of a study by name: that of its section `features`, and further ones that modes ask for.
+    """Extractors of a study by name: that of its section `features`, and those of modes.
 
     Args:
         study: the study.
@@ -101,7 +101,7 @@ class Extractors:
         """Return the extractor of a section `features`.
 
         Raises:
-            MMLError: the network that it names is not there.
+            MMLError: the network of the section does not exist.
         """
         preprocessing = options.preprocessing or self.study.cfg.preprocessing
         if not options.is_trained:
@@ -128,7 +128,7 @@ class Extractors:
         """
         if name not in self._by_name:
             _ = self.own
-        for mode in (self.study.cfg.mode.id, "similarity"):  # another one that a mode has planned
+        for mode in (self.study.cfg.mode.id, "similarity"):  # extractors of modes
             if name not in self._by_name:
                 _ = self.study.scheduler(mode).steps
         if name not in self._by_name:
@@ -137,7 +137,7 @@ class Extractors:
 
     @property
     def preprocessings(self) -> list[Preprocessing]:
-        """Sections of preprocessing of all extractors so far, and of the study's own."""
+        """Preprocessing of all extractors so far, and of the section `features`."""
         own = self.study.cfg.features.preprocessing
         return [*([own] if own else []), *(extractor.preprocessing for extractor in self._by_name.values())]
 

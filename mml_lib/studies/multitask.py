@@ -1,4 +1,4 @@
-"""Multi-task learning: which tasks are learned beside one, and how much each counts."""
+"""Multi-task learning: co-tasks of a task, and the weights of their losses."""
 
 import random
 from typing import TYPE_CHECKING, Any
@@ -27,14 +27,14 @@ def multitask(
 
     Args:
         study: the study.
-        target: the task that others are learned beside; None: the study has no main task.
+        target: the main task; None: the study has none.
         cfg: one of its variants.
         co_tasks: their names, how many to draw with the seed, or None for all.
         task_weights: of the target and of each co-task in the sum of losses; None: 1 each.
         trained: the task that is trained for the target: itself, or nested.
 
     Raises:
-        MMLError: a co-task that is not there or cannot be learned, or weights of another number.
+        MMLError: a co-task does not exist or cannot be learned, or the number of weights is wrong.
     """
     if target is None:
         raise MMLError("mode.multitask: no task is the main one; set pivot.name, whose co-tasks the others are")
@@ -54,7 +54,7 @@ def multitask(
 
 
 def _nested_alike(study: "Study", target: str, task: TaskIdentity, trained: str) -> TaskIdentity:
-    """Return a co-task, nested as the target is where one division of their data set holds out the same images."""
+    """Return a co-task, nested like the target if both share the division of their data set."""
     tag = trained.removeprefix(target)
     if not trained.startswith(target) or not is_nested(tag.removeprefix(SEPARATOR)):
         return task

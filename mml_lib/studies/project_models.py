@@ -49,7 +49,7 @@ class ProjectModels:
         return labels
 
     def _trials(self, search: "PlannedSearch") -> Iterator[tuple[str, str]]:
-        """Yield run and number of each trial of a search, once they are collected."""
+        """Yield run and number of each collected trial of a search."""
         with contextlib.suppress(FileNotFoundError), open(self.fm.path("trials", task=search.task), newline="") as file:
             for row in csv.DictReader(file):
                 if row["search"] == search.id:
@@ -69,7 +69,7 @@ class ProjectModels:
         """Return task and id of a run of the study, or one with a pipeline on the disk.
 
         Raises:
-            MMLError: there is none, or its pipeline cannot be read.
+            MMLError: the run does not exist, or its pipeline cannot be read.
         """
         tasks = {pipeline["run"]: pipeline["task"] for pipeline in self.fm.existing("pipeline")}
         tasks |= {planned: task for task, planned in self.planned()}
@@ -93,7 +93,7 @@ class ProjectModels:
         """Return the pipeline of a run and its differences from each run of the study on the same task, nearest first.
 
         Raises:
-            MMLError: there is no such run, or its pipeline cannot be read.
+            MMLError: the run does not exist, or its pipeline cannot be read.
         """
         task, run = self.find(id_)
         content = self._content(task, run)

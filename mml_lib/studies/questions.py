@@ -70,7 +70,7 @@ class Questions:
         A variant that is a baseline is that at each value of the sweep, and the other way round.
 
         Raises:
-            MMLError: a baseline that is no procedure, or there is a single procedure.
+            MMLError: the baseline is not a procedure, or there is a single procedure.
         """
         baselines = {}
         for baseline in self.study.cfg.baseline:
@@ -87,7 +87,7 @@ class Questions:
         return baselines
 
     def _counterpart(self, variant: Variant, baseline: str) -> Variant | None:
-        """Return the variant that one is compared with; None where the baseline names none."""
+        """Return the variant with which another one is compared; None without one."""
         by_parts = {other.parts: other for other in self.scheduler.variants}
         for other in by_parts.values():
             if baseline in (other.procedure, self.name_of(other)):
@@ -118,7 +118,7 @@ class Questions:
         return [curve for curve in curves_of(self.scheduler.task_names) if not self._problem(curve)]
 
     def refusals(self) -> list[str]:
-        """Return the reasons why there is no curve, or no gain over training from scratch, a line for each."""
+        """Return a line for each missing curve or gain over training from scratch, with the reason."""
         problems = [(curve, self._problem(curve)) for curve in curves_of(self.scheduler.task_names)]
         lines = [f"  no curve of {curve.name}: {problem}" for curve, problem in problems if problem]
         return [*lines, *filter(None, [self.transfers.refusal])]
@@ -158,7 +158,7 @@ class Questions:
     # --- tasks --------------------------------------------------------------------------------------------------
 
     def siblings(self) -> dict[str, str]:
-        """Return the tasks that count as no further evidence, with the task of the same data set that counts.
+        """Return the tasks that do not count as independent evidence, each with the task of its data set that counts.
 
         Of each data set, the first task with the fewest tags counts. Tasks have their names in tables.
         """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 NAMES = {"val": "validation", "test": "test", "unlabelled": "unlabelled"}
-"""Splits in words."""
+"""Texts of splits."""
 
 
 @dataclass(frozen=True, order=True)
@@ -32,13 +32,13 @@ def reused_networks(
     Args:
         study: the study.
         task: task that they predict.
-        folds: folds of the study's own networks.
+        folds: folds of the networks of this study.
         splits: splits that must be predicted; runs without predictions of the first split are left out. For an
             ensemble this is `val`, by which members are chosen.
         needed: True if each project must have some.
 
     Raises:
-        MMLError: a project has none, only networks that may have seen held-out samples, or not all predictions.
+        MMLError: a project has no networks, only networks that may have seen held-out samples, or lacks predictions.
     """
     networks = []
     for reference in study.cfg.reuse.predictions:

@@ -21,8 +21,8 @@ NAMED_KEYS = 3
 def name_run(scheduler: "AbstractBaseScheduler", network: TrainedNetwork) -> RunLabel:
     """Return the names of a network's run in tables and figures.
 
-    The folds of nested validation share them. The label of a network that predicts another task begins with its own
-    task. A run of another project is labelled by its origin and its differences to the nearest run of the study.
+    Folds of nested validation share them. The label of a network that predicts another task starts with its own task.
+    A run of another project is labelled by its origin and its differences to the nearest run of the study.
     """
     run = _run_of(scheduler, network)
     ids = {"run": run.id, "procedure": run.pipeline.procedure}

@@ -15,7 +15,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.tasks.task_identity import TaskIdentity
 
 PACK_VERSION = 2
-"""Raised when the same images and preprocessing begin to give other pixels."""
+"""Version of packed images. It is raised when the same images and preprocessing start to give other pixels."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Runs:
         self.old: dict[tuple[str | None, str, str], Run] = {}
 
     def plan(self, task: str, runs: Sequence[Run]) -> None:
-        """Add planned runs of a task. One that is planned under a label keeps it."""
+        """Add planned runs of a task. Runs that were planned before keep their labels."""
         for run in runs:
             if run.label or (task, run.id) not in self.planned:
                 self.planned[task, run.id] = run
@@ -62,7 +62,7 @@ class Runs:
         """Return a run whose pipeline file is on the disk, in this project or in another.
 
         Raises:
-            MMLError: there is none.
+            MMLError: the run does not exist.
         """
         key = (project, task, run)
         if key not in self.old:

@@ -37,7 +37,7 @@ class Study:
 
     Args:
         config: the config that Snakemake merged.
-        files: the config files, and values of `--config`, which errors name.
+        files: config files and values of `--config`, for error messages.
 
     Raises:
         MMLError: the first mistake in the config.
@@ -117,7 +117,7 @@ class Study:
         """Return a run that this study plans, or one whose pipeline file exists.
 
         Raises:
-            MMLError: there is neither.
+            MMLError: neither exists.
         """
         key = (task, run)
         if key not in self.runs.planned and (submitted := self.submitted and self.submitted.run(self, task, run)):
@@ -133,7 +133,7 @@ class Study:
     # --- before the first step ----------------------------------------------------------------------------------
 
     def check(self, modes: Sequence[str] = ()) -> None:
-        """Plan these modes, the study's own by default, so that mistakes are found before anything runs.
+        """Plan these modes, by default the mode of the study, to find mistakes before the first step.
 
         Raises:
             MMLError: the first mistake.
@@ -145,19 +145,19 @@ class Study:
             check_writable(root, key)
 
     def overview(self, modes: Sequence[str] = ()) -> str:
-        """Return tasks and runs in these modes, the study's own by default, in a few lines."""
+        """Return an overview of tasks and runs in these modes, by default the mode of the study."""
         return overview(self, modes or [self.cfg.mode.id])
 
-    def lock(self, before: Callable[[], None] = lambda: None) -> None:
+    def lock(self, on_lock: Callable[[], None] = lambda: None) -> None:
         """Lock the project for this process, until it ends.
 
         Args:
-            before: called with the lock held, before steps that a killed Snakemake left are waited for.
+            on_lock: called after locking, before waiting for steps of a killed Snakemake.
 
         Raises:
             MMLError: another Snakemake holds the lock, or it cannot be written.
         """
-        self._held = lock_project(self.fm.proj_path, self.fm.lock_path, self.fm.steps_lock_path, before)
+        self._held = lock_project(self.fm.proj_path, self.fm.lock_path, self.fm.steps_lock_path, on_lock)
         if self.recorded is None:
             return
         self._data_held = share_data(self.fm.data_lock_path)

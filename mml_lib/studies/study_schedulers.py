@@ -37,7 +37,7 @@ class StudySchedulers:
         """Return the scheduler of a mode; the mode of the study keeps its options.
 
         Raises:
-            MMLError: there is no such scheduler class, or an option that it does not have.
+            MMLError: the scheduler class or an option does not exist.
         """
         config = self.study.cfg.mode
         if mode != config.id:
@@ -53,7 +53,7 @@ class StudySchedulers:
         return own if own.provides == mode else self.of(mode)
 
     def plan(self, modes: Sequence[str]) -> None:
-        """Plan modes, so that mistakes of the study are found before anything runs.
+        """Plan modes, to find mistakes of the study before the first step.
 
         Raises:
             MMLError: the first mistake.

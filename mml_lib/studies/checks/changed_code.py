@@ -1,4 +1,4 @@
-"""Changed code: which of a user's own modules make a planned run another one than those on the disk."""
+"""Changed code: the user's modules whose changes make a planned run differ from stored runs."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ FOLLOWING = ("task.source.code.", "task.id", "task.dataset", "task.pack", "task.
 
 
 def changed_code(fm: "MMLFileManager", runs: "Runs", task: str, planned: Sequence["Run"]) -> Iterator[str]:
-    """Yield a line for each planned run that differs from one on the disk by the user's own code alone.
+    """Yield a line for each planned run that differs from a stored one only by the user's code.
 
     Args:
         fm: file manager.
@@ -47,11 +47,11 @@ def _is_stored(fm: "MMLFileManager", task: str, run: "Run") -> bool:
 
 
 def _stored(fm: "MMLFileManager", runs: "Runs", task: str) -> Iterator["Run"]:
-    """Yield the latest runs of a task on the disk, the latest first; files that cannot be read are left out."""
+    """Yield the latest stored runs of a task, newest first. Unreadable files are left out."""
     for file in reversed(fm.existing("pipeline", task=task)[-LOOKED_AT:]):
         try:
             yield runs.read(task, file["run"])
-        except MMLError:  # whatever reads it in earnest says so
+        except MMLError:  # the step that reads it reports the error
             continue
 
 

@@ -1,4 +1,4 @@
-"""Classes that a study names or counts: checked as soon as those of a task are known, before images are packed."""
+"""Classes that a study names or counts. They are checked before images are packed, when a task's classes are known."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ def check_class_names(
 
     Args:
         task: its name.
-        task_type: what is learned.
-        classes_of: gives its classes in the order of their indices, None where they are not known yet.
+        task_type: task type.
+        classes_of: returns its classes in the order of their indices; None if they are not known yet.
         cfg: a variant of the study.
 
     Raises:
@@ -73,12 +73,12 @@ def check_same_classes(
     other_classes: Sequence[str] | None,
     key: str = "eval_on",
 ) -> None:
-    """Refuse to evaluate a network on a task of other classes.
+    """Refuse to evaluate a network on a task with different classes.
 
     Args:
         task: the task of the network.
         classes: its classes; None: they are not known yet.
-        other: the task that it is to predict.
+        other: the predicted task.
         other_classes: the classes of this task; None: they are not known yet.
         key: option of the mode that names the other task.
 

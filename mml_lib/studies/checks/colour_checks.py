@@ -8,16 +8,16 @@ from mml_lib.tasks.pixel_format import GREY, PixelFormat
 from mml_lib.tasks.task_identity import TaskIdentity
 
 WITHOUT_COLOUR = ("grey", "luma")
-"""Values of `images.channels` that leave no colour, whatever the images are."""
+"""Values of `images.channels` that convert all images to grey."""
 
 
 def check_stated_colours(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse transforms and augmentations of colours for a task whose `images` leave none.
 
-    Images without such a key are looked at when their data set is made.
+    Images without such a key are checked when their data set is created.
 
     Raises:
-        MMLError: the transform, and what to do.
+        MMLError: a transform needs colours.
     """
     images = task.source.get("images", {})
     window = images.get("window")

@@ -10,10 +10,10 @@ from mml_lib.tasks.task_identity import TaskIdentity
 def check_patches(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse crops that are larger than every image can be, and those around labelled pixels that are not there.
 
-    Images that keep their own sizes are compared with the crops where they are read.
+    Images of different sizes are checked when they are read.
 
     Raises:
-        MMLError: the line names the key, and what would be right.
+        MMLError: crops are larger than images, or the task has no labelled pixels.
     """
     patches = cfg.patches
     if patches is None:

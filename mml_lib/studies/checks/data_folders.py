@@ -19,7 +19,7 @@ def check_data_folders(section: str, data_sets: Mapping[str, DataSet | None], wr
         written: folders that MML writes to, by the key of the study that states them.
 
     Raises:
-        MMLError: the first of these folders.
+        MMLError: a folder of images contains such a folder.
     """
     for name, data_set in data_sets.items():
         path = data_set.arguments.get("path") if data_set and data_set.creator in WALKING else None

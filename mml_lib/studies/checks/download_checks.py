@@ -19,8 +19,8 @@ PACKAGES = {".7z": ("py7zr", "archives"), ".rar": ("rarfile", "archives")}
 """Package that unpacks a kind of archive, and the extra that installs it."""
 
 
-def offer_passwords(study: "Study") -> None:
-    """Set the environment variables by which steps get passwords that the study states as texts."""
+def export_passwords(study: "Study") -> None:
+    """Set environment variables with passwords that the study contains as texts, for steps."""
     for task in study.cfg.tasks.values():
         for file in task.downloads if task else ():
             if isinstance(file.password, SecretStr) and file.password_variable:
@@ -31,7 +31,7 @@ def check_downloads(study: "Study") -> None:
     """Refuse a plan whose downloads lack a file, a package or a password.
 
     Raises:
-        MMLError: the first data set that is still to be made and lacks something, with the remedy.
+        MMLError: a data set to be created lacks a package or a password.
     """
     pages: dict[str, str] = {}
     for name, file in _to_unpack(study):
@@ -50,7 +50,7 @@ def check_downloads(study: "Study") -> None:
 
 
 def _to_unpack(study: "Study") -> Iterator[tuple[str, Download]]:
-    """Yield task and download where the data set is still to be made."""
+    """Yield task and download of each data set that does not exist yet."""
     for name, task in study.cfg.tasks.items():
         if task and task.downloads:
             manifest = study.fm.path("dataset", dataset=study.tasks.bases[name].dataset)
@@ -59,7 +59,7 @@ def _to_unpack(study: "Study") -> Iterator[tuple[str, Download]]:
 
 
 def _missing_package(file: Download, is_fetched: bool) -> tuple[str, str] | None:
-    """Return the package that a download needs and its extra; None where it is installed."""
+    """Return the package that a download needs and its extra; None if it is installed."""
     needed = PACKAGES.get(Path(file.file_name).suffix.lower())
     if file.kaggle and not is_fetched:
         needed = needed if needed and not find_spec(needed[0]) else ("kaggle", "kaggle")

@@ -1,4 +1,4 @@
-"""Numbers of features of networks while planning: from stored weights, or of well-known networks by name."""
+"""Numbers of features of networks while planning, from stored weights or from names of well-known networks."""
 
 import contextlib
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ _NAMES_BY_WIDTH = {
     2048: "resnet26 resnet50 resnet101 resnet152 wide_resnet50_2 resnext50_32x4d seresnet50 inception_v3",
 }
 WIDTHS = {name: width for width, names in _NAMES_BY_WIDTH.items() for name in names.split()}
-"""Numbers of features of well-known networks of timm, whose import takes torch."""
+"""Numbers of features of well-known networks of timm, because importing timm would import torch."""
 
 HARMLESS = {TARGET, "name", "pretrained", "in_chans", "drop_rate", "drop_path_rate"}
-"""Arguments of a network that leave its number of features as it is."""
+"""Arguments of a network that do not change its number of features."""
 
 
 def stored_width(parameters: str | Path) -> int | None:

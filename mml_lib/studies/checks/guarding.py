@@ -1,7 +1,7 @@
-"""Image guards: pairs of tasks whose images are compared, as a network learns one and is tested on the other.
+"""Image guards: pairs of tasks whose images are compared, because a network learns one and is tested on the other.
 
-Tasks on one data set are compared by their divisions while planning (`checks`), but for those that tags of the user's
-own derive; images of others are known by their content only once they are read.
+Tasks on one data set are compared by their divisions while planning (`checks`), except tasks of the user's tags. Images
+of other data sets can be compared only by their content, after reading.
 """
 
 import hashlib
@@ -49,18 +49,18 @@ class Guards:
 
     @property
     def sha256(self) -> str:
-        """The digest by which their comparison is kept; other tasks or parts are compared anew."""
+        """The digest of the comparison. Changed tasks or parts are compared again."""
         return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
     def add(self, learned: Mapping[str, Any], tested: str, key: str, *parts: str, planned: bool = True) -> None:
-        """Compare what networks have learned with parts of a task, where planning has not compared both already.
+        """Compare the images of a training with parts of another task, unless planning has compared both.
 
         Args:
-            learned: what a pipeline says of a task.
+            learned: entry of a task in a pipeline.
             tested: name of the task that is predicted.
-            key: the key of the study that brings both together.
+            key: the key of the study that combines both.
             parts: some of `PARTS`.
-            planned: planning compares the divisions of both where they are of one data set.
+            planned: True if planning compares the divisions of tasks on one data set.
         """
         identity = self.study.task(tested)
         own_tags = _has_own_tags(learned["name"]) or _has_own_tags(tested)
@@ -75,7 +75,7 @@ class Guards:
         self._parts.setdefault(pair, (set(), key))[0].update(parts)
 
     def _is_described(self, learned: Mapping[str, Any]) -> bool:
-        """Return True if a task is described, or can be: it is the study's own, or its data set exists."""
+        """Return True if the description of a task exists or can be created from the study or an existing data set."""
         name, id_ = learned["name"], learned["id"]
         tasks, fm = self.study.tasks, self.study.fm
         if tasks.is_known(name) and tasks.derived(name).id == id_:
@@ -86,11 +86,11 @@ class Guards:
 
 
 def _has_own_tags(name: str) -> bool:
-    """Return True if a task is derived by tags of the user's own, which may divide it in ways planning cannot tell."""
+    """Return True if a user's tag derives a task: its division is unknown while planning."""
     for text in name.split(SEPARATOR)[1:]:
         try:
             tag = parse_tag(text)[0]
-        except MMLError:  # of another project's plugin
+        except MMLError:  # a tag of another project's plugin
             return True
         if not tag.function.__module__.startswith("mml_lib."):
             return True

@@ -18,7 +18,7 @@ Transforms = Sequence[Mapping[str, Any]]
 def mask_transforms(study: "Study", networks: Iterable[TrainedNetwork]) -> list[list[dict[str, Any]]]:
     """Return the transforms between delivered images and the masks of each network.
 
-    Masks have the size of the packed images, or with `patches` that of the delivered ones.
+    Masks have the size of packed images or, with `patches`, of delivered images.
     """
     listed, by_run = [], {}
     for network in networks:
@@ -46,7 +46,7 @@ def check_mask_sizes(study: "Study", task: str, mode: str, networks: Sequence[Tr
         networks: that answer the task together.
 
     Raises:
-        MMLError: transforms of the user's own move pixels anywhere, so that masks have no original size.
+        MMLError: masks cannot be restored to the original size because of the user's transforms.
     """
     transforms = mask_transforms(study, networks)
     if not differ_in_size(transforms):

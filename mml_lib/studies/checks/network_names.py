@@ -21,10 +21,10 @@ class NetworkPackage:
     Args:
         name: name of the package.
         folder: its folder with the sources of networks.
-        registry: its module and variable with networks by name, once it is imported.
+        registry: module and variable with networks by name, available after import.
         kind: word for a network of it.
         definition: pattern of a name in the sources.
-        tags: its module and variable with weights by `name.tag`, once it is imported; None: names have no tags.
+        tags: module and variable with weights by `name.tag`, available after import; None: names have no tags.
     """
 
     name: str
@@ -124,14 +124,14 @@ PACKAGES = {
 
 
 def check_network_name(arch: Mapping[str, Any], key: str = "arch") -> None:
-    """Refuse a backbone whose package has no network of its name; nothing is imported.
+    """Refuse a backbone whose name is unknown in its package, without imports.
 
     Args:
         arch: target of the backbone with its arguments.
         key: key of the study, for messages.
 
     Raises:
-        MMLError: there is none, or it has no weights of its tag.
+        MMLError: the network or the weights of its tag do not exist.
     """
     package, name = PACKAGES.get(arch[TARGET]), arch.get("name")
     if package is None or not isinstance(name, str):

@@ -11,7 +11,7 @@ def check_partial_labels(task: str, kind: str, cfg: StudyConfig) -> None:
     """Refuse parts of a pipeline that cannot leave out the unknown labels of a task.
 
     Raises:
-        MMLError: the loss, or a metric that is no metric of MML.
+        MMLError: the loss, or a metric from outside of MML, cannot ignore unknown labels.
     """
     loss = cfg.loss_of(kind)
     if loss and (loss.target != KNOWN_LABELS_LOSS or loss.spec().get("reduction", "mean") != "mean"):
@@ -23,7 +23,7 @@ def check_partial_metrics(task: str, kind: str, cfg: StudyConfig) -> None:
     """Refuse metrics that cannot leave out the unknown labels of a task.
 
     Raises:
-        MMLError: the first one, which is no metric of MML.
+        MMLError: a metric from outside of MML cannot ignore unknown labels.
     """
     for metric in cfg.metrics_of(kind):
         if not isinstance(metric, str):

@@ -27,7 +27,7 @@ CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
 GPU_RULES = ("train_fold", "tune_fold", "train_trial", "predict_fold", "extract_features", "compute_fisher")
 WITHOUT_MASKS = ("torchvision.transforms.", "torch.nn.", "kornia.enhance.", "kornia.filters.", "kornia.geometry.")
-"""Where modules know nothing of masks; `torchvision.transforms.v2` does."""
+"""Packages whose transforms do not support masks, unlike `torchvision.transforms.v2`."""
 AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")
 
 LOSSES: Mapping[str, tuple[str, ...]] = {
@@ -47,7 +47,7 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
     "torch.nn.NLLLoss": (),
     "torch.nn.SoftMarginLoss": (),
 }
-"""Task types that well-known losses are for; with other targets, or with logits, they would run and mean nothing."""
+"""Task types of well-known losses. With other targets, or with logits, they would run with meaningless results."""
 
 
 def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
@@ -92,7 +92,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def check_co_task(task: TaskIdentity, cfg: StudyConfig) -> None:
-    """Refuse a pipeline that cannot train a task beside another.
+    """Refuse a pipeline that cannot train a co-task.
 
     Raises:
         MMLError: no loss or one of another task type, an object that cannot be built, no decoder.
@@ -111,11 +111,11 @@ def check_pretraining(
     """Refuse to start from a model that cannot be trained further, or that has seen test samples of a task.
 
     Args:
-        task: what is to be learned.
+        task: task to be learned.
         cfg: a variant of the study.
-        pretrained_on: what the model's pipeline says of its task.
-        reported: whether the task's validation split is reported.
-        freeze: whether the backbone is kept as it is.
+        pretrained_on: entry of the task in the model's pipeline.
+        reported: True if the task's validation split is reported.
+        freeze: True if the backbone is frozen.
 
     Raises:
         MMLError: leakage, or callbacks and adapters that change what is frozen.
@@ -199,7 +199,7 @@ def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
-    """Refuse transforms that are known not to move masks; others are checked when they are built."""
+    """Refuse transforms that are known not to move masks. Others are checked when they are built."""
     for transform in cfg.augmentations.of(task.task_type) if TASK_TYPES[task.task_type].has_masks else ():
         path = transform.target
         if path.startswith(WITHOUT_MASKS) and not path.startswith("torchvision.transforms.v2."):
@@ -229,14 +229,14 @@ def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _check_validated(cfg: StudyConfig) -> None:
-    further = cfg.trainer.model_extra or {}
-    every = further.get("check_val_every_n_epoch", 1)
+    extra_options = cfg.trainer.model_extra or {}
+    every = extra_options.get("check_val_every_n_epoch", 1)
     if not isinstance(every, int) or every < 1 or cfg.trainer.max_epochs % every:
         raise MMLError(
             f"trainer.check_val_every_n_epoch is {every}, but the last epoch has to be validated; set a divisor of "
             f"trainer.max_epochs ({cfg.trainer.max_epochs})"
         )
-    others = [f"trainer.{key}" for key in ("max_time", "max_steps") if key in further]
+    others = [f"trainer.{key}" for key in ("max_time", "max_steps") if key in extra_options]
     others += [f"callbacks.{name}" for name, callback in cfg.callbacks.items() if callback.target.endswith(AVERAGING)]
     if every > 1 and others:
         raise MMLError(
@@ -316,7 +316,7 @@ def _check_tta(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.tta.transforms and cfg.tta.merge == "max" and TASK_TYPES[task.task_type].has_values:
         raise MMLError(f"tta.merge: max means nothing for a regression's values ({task.name}); set tta.merge: mean")
     for transform in cfg.tta.transforms:
-        # Others are built when they predict: importing them might import torch.
+        # Other classes are built for predictions: importing them here might import torch.
         if transform.target.rpartition(".")[0] in sys.modules:
             build_view(transform.spec())
 
@@ -327,7 +327,7 @@ def _check_adapters(cfg: StudyConfig) -> None:
 
 
 def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
-    """Refuse to test on another task what has learned its test samples.
+    """Refuse to test a network on another task whose test samples it may have learned.
 
     Raises:
         MMLError: leakage.
@@ -351,12 +351,12 @@ def holds_out_alike(task: TaskIdentity, learned: Mapping[str, Any]) -> bool:
     samples, or change labels, keep it.
 
     Args:
-        task: what is predicted.
-        learned: what a pipeline says of the task that the network has learned.
+        task: predicted task.
+        learned: entry of the learned task in a pipeline.
     """
     tags = (*REDIVIDING, "nested")
-    alike = divided_by(learned, False, tags) == divided_by(task.definition(), False, tags)
-    return learned["dataset"] != task.dataset or alike
+    same_division = divided_by(learned, False, tags) == divided_by(task.definition(), False, tags)
+    return learned["dataset"] != task.dataset or same_division
 
 
 def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:

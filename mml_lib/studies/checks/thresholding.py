@@ -13,8 +13,8 @@ def tasks_with_thresholds(scheduler: "TrainScheduler") -> list[str]:
     """Return the tasks of a mode that have operating points: those of classes and of labels.
 
     Raises:
-        MMLError: there is none, networks are of nested tasks, or thresholds would be reported on the samples that
-            choose them.
+        MMLError: no task has probabilities, networks are of nested tasks, or thresholds would be reported on the
+            samples that choose them.
     """
     study = scheduler.study
     if study.cfg.operating_points is None:

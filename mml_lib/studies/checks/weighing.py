@@ -12,7 +12,7 @@ def check_weighing_metrics(task: str, kind: str, cfg: StudyConfig) -> None:
     """Refuse metrics that cannot weigh the samples of a task.
 
     Raises:
-        MMLError: the first one, which is no metric of MML.
+        MMLError: a metric from outside of MML cannot weigh samples.
     """
     for metric in cfg.metrics_of(kind):
         if not isinstance(metric, str):

@@ -1,4 +1,4 @@
-"""Functions of wildcards that give the inputs and params of rules: one module per rule file."""
+"""Functions of wildcards for inputs and params of rules: one module per rule file."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -49,12 +49,12 @@ class EvaluateInputs(RuleInputs):
         return self.study.tasks.description_path(wildcards.eval_task)
 
     def other_packed_images(self, wildcards: "Wildcards") -> str:
-        """The images of another task that a network predicts, packed as those that it was trained on."""
+        """The packed images of another task that a network predicts, with the preprocessing of its training."""
         pack = self.study.run(wildcards.task, wildcards.run).pipeline.task["pack"]
         return self.fm.path("packed", dataset=self.study.task(wildcards.eval_task).dataset, pack=pack)
 
     def prediction_params(self) -> dict[str, Any]:
-        """Params whose change makes predictions anew: `tta` and `code`, if there are any."""
+        """Params whose change repeats predictions: `tta` and `code`, if there are any."""
         cfg = self.study.cfg
         params = {"tta": cfg.tta.model_dump(by_alias=True)} if cfg.tta.transforms else {}
         hooks = code_of_hooks(type(self.study.scheduler(cfg.mode.id)), PREDICTING)
@@ -84,12 +84,12 @@ class EvaluateInputs(RuleInputs):
         return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
 
     def metric_params(self) -> dict[str, Any]:
-        """Params whose change makes metrics anew, beside their names: the `code` of the user's own metrics."""
+        """Params whose change repeats metrics, besides their names: the `code` of the user's metrics."""
         code = code_of(self.study.cfg.model_dump(include={"metrics"}, by_alias=True))
         return {"code": code} if code else {}
 
     def weighing_params(self) -> dict[str, Any]:
-        """The param `weighted` of rules whose metrics weigh samples, if the study asks for it."""
+        """The param `weighted` of rules whose metrics weigh samples, if the study sets it."""
         return {"weighted": True} if self.study.cfg.weighted_metrics else {}
 
     def fold_predictions(self, wildcards: "Wildcards") -> list[str]:
@@ -113,7 +113,7 @@ class EvaluateInputs(RuleInputs):
     # --- summary of a mode --------------------------------------------------------------------------------------
 
     def all_metrics(self, wildcards: "Wildcards") -> list[str]:
-        """The metrics files that a mode makes."""
+        """The metrics files of a mode."""
         return self._tested(wildcards.mode, METRICS_FILES)
 
     def all_resampled_metrics(self, wildcards: "Wildcards") -> list[str]:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class FeaturesInputs(RuleInputs):
-    """Features of tasks, and what they are extracted from."""
+    """Features of tasks, and inputs of their extraction."""
 
     # --- for other rules and for schedulers -------------------------------------------------------------------------
 
     def path(self, task: str, extractor: Extractor | None = None) -> str:
-        """Return the features of a task of the study: those of a project of reuse.features, or else its own.
+        """Return the features of a task of the study, from a project of `reuse.features` or from this project.
 
         Args:
             task: name of the task.
@@ -70,7 +70,7 @@ class FeaturesInputs(RuleInputs):
         return self._extractor(wildcards).by
 
     def parts(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
-        """The folder of features that an interrupted extraction has left."""
+        """The folder for features of an interrupted extraction."""
         tokens = {key: wildcards[key] for key in ("task", "task_id", "extractor")}
         return self.fm.path("feature_parts", **tokens)
 
@@ -126,7 +126,7 @@ class FeaturesInputs(RuleInputs):
         """Return the baseline of a run.
 
         Raises:
-            MMLError: the study has none of this run.
+            MMLError: the study has no baseline of this run.
         """
         options = self.study.scheduler(self.study.cfg.mode.id).options
         models = [*(BaselineModel(method=method) for method in METHODS), *getattr(options, "feature_baselines", ())]

@@ -26,12 +26,12 @@ class FinishInputs(RuleInputs):
             rules: Snakemake's `rules` object.
 
         Raises:
-            MMLError: the plan names a step for which there is no rule.
+            MMLError: a planned step has no rule.
         """
         return [path for _, path in self._outputs(mode, rules)]
 
     def files(self, mode: str, rules: Any) -> dict[str, list[str]]:
-        """Return these outputs by assignment key, or by their rule, with further files that the last hook reads."""
+        """Return these outputs by assignment key, or by their rule, with the files that the last hook reads."""
         files: dict[str, list[str]] = {}
         for key, path in self._outputs(mode, rules):
             files.setdefault(key, []).append(path)
@@ -51,16 +51,16 @@ class FinishInputs(RuleInputs):
     def _kept(self, command: str, mode: str, rules: Any) -> list[str]:
         """Return the outputs of a step's rule that are always kept, or else those that the study does not remove.
 
-        Weights that somebody has removed are thus made again if a step needs them, not because they are gone.
+        Removed weights are therefore created again only if a step needs them.
         """
-        names = getattr(rules, "_rules", None) or vars(rules)  # Snakemake's object raises errors of its own
+        names = getattr(rules, "_rules", None) or vars(rules)  # Snakemake's object raises other errors
         if command not in names:
             raise MMLError(
                 f"mode {mode} plans the step '{command}', but no rule has this name{nearest(command, names)}"
             )
         outputs = [str(output) for output in getattr(rules, command).output]
         always = {self.fm.pattern(template.key) for template in self.fm.templates() if not template.removable}
-        # Snakemake's `rules` do not tell which outputs are temporary.
+        # Snakemake's `rules` do not show which outputs are temporary.
         dropped = {self.fm.pattern(key) for key in self.fm.dropped_keys}
         kept = [output for output in outputs if output not in dropped]
         return [output for output in kept if output in always] or kept

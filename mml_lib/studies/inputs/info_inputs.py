@@ -65,7 +65,7 @@ class InfoInputs(RuleInputs):
     def model_folders(self, wildcards: "Wildcards") -> list[str]:
         """The folders of model storages. Their times change when a model is added or removed.
 
-        Models themselves are no inputs: Snakemake would look for rules that make those of other studies.
+        Models are no inputs, because Snakemake would search rules for those of other studies.
         """
         return sorted({str(Path(self.fm.path("models", **model)).parent) for model in self.fm.existing("models")})
 
@@ -74,7 +74,7 @@ class InfoInputs(RuleInputs):
         return state_of(network_files(self.fm))
 
     def stored_models(self, wildcards: "Wildcards", output: "OutputFiles") -> list[dict[str, Any]]:
-        """The models of the project and what of each is on the disk. No rule of the study makes those of others."""
+        """The models of the project and their existing files. No rule of the study creates those of other studies."""
         return stored_models(self.fm)
 
     def model_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:

@@ -34,7 +34,7 @@ class QuestionsInputs(RuleInputs):
         return self._questions(wildcards).baselines()
 
     def siblings(self, wildcards: "Wildcards") -> dict[str, str]:
-        """The tasks that count as no further evidence, with the task of the same data set that counts."""
+        """The tasks that do not count as independent evidence, each with the task of its data set that counts."""
         return self._questions(wildcards).siblings()
 
     def figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:

@@ -44,7 +44,7 @@ class SearchInputs(RuleInputs):
         return [self._trial(self._search(wildcards), 0, number - 1)] if number > 1 else []
 
     def known_results(self, wildcards: "Wildcards") -> list[str]:
-        """The results that a proposal waits for: those of trial `number` - `parallel`. Earlier ones are known."""
+        """The results of trial `number` - `parallel`, for which a proposal waits. Earlier results precede it."""
         search, number = self._search(wildcards), int(wildcards.number)
         done = number - search.options.parallel
         if search.options.is_independent or done < 1:
@@ -52,7 +52,7 @@ class SearchInputs(RuleInputs):
         return self._results(search, search.first_rung(done).number, done)
 
     def former_trials(self, wildcards: "Wildcards") -> list[str]:
-        """The trials of earlier studies that proposals know; none without `reuse.trials`."""
+        """The trials of earlier studies for proposals; empty without `reuse.trials`."""
         return self.study.searches.former_tables(wildcards.task)
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
@@ -61,7 +61,7 @@ class SearchInputs(RuleInputs):
         return self._search(wildcards).options.model_dump(mode="json", exclude=without)
 
     def present(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The value of each searched key in the study, where it has one."""
+        """The values of searched keys in the study."""
         return dict(self._search(wildcards).present)
 
     # --- trainings ----------------------------------------------------------------------------------------------
@@ -108,9 +108,9 @@ class SearchInputs(RuleInputs):
         return None if rung.is_last else rung.epochs
 
     def stores(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, str]:
-        """Where the network of a trial, its checkpoints and its pipeline are stored, by its run id and fold.
+        """Patterns of the paths of a trial's network, checkpoints and pipeline, by run id and fold.
 
-        They are those of an ordinary run with the same pipeline.
+        They are the paths of an ordinary run with the same pipeline.
         """
         keys = ("pipeline", "parameters", "models", "history", "checkpoint", "tensorboard", "logger")
         return {key: self.fm.pattern(key) for key in keys}
@@ -168,11 +168,11 @@ class SearchInputs(RuleInputs):
         ]
 
     def rank(self, wildcards: "Wildcards") -> int:
-        """The rank of the trial that a run takes its pipeline from."""
+        """The rank of the trial whose pipeline a run has."""
         return self._search(wildcards).rank_of(wildcards.run)
 
     def chosen_pipeline(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
-        """Where the pipeline of a run is stored that takes the pipeline of a trial."""
+        """The path of the pipeline of a run that has the pipeline of a trial."""
         return self.fm.path("pipeline", task=wildcards.task, run=wildcards.run)
 
     def all_trials(self, wildcards: "Wildcards") -> list[str]:

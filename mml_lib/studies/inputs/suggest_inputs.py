@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class SuggestInputs(RuleInputs):
-    """Distances and trained networks that suggestions are made from."""
+    """Distances and trained networks for suggestions."""
 
     def distances(self, wildcards: "Wildcards") -> str:
         """The table of distances between tasks."""
@@ -32,7 +32,7 @@ class SuggestInputs(RuleInputs):
         return [network["project"] for network in self.study.suggestions.networks]
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The section `suggest`. Neither the number of suggestions nor where networks come from changes one of them."""
+        """The section `suggest`, without the keys that do not change a suggestion: their number, and projects."""
         return self.study.suggestions.options.model_dump(mode="json", exclude=UNCOUNTED)
 
     def own(self, wildcards: "Wildcards") -> dict[str, Any]:

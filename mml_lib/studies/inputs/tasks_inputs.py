@@ -23,7 +23,7 @@ class TasksInputs(RuleInputs):
     def url(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The address of a download.
 
-        Snakemake does not repeat steps for new params that are functions of the output.
+        Snakemake does not repeat steps if params that are functions of the output change.
         """
         for task in self.study.cfg.tasks.values():
             for file in task.downloads if task else ():
@@ -37,12 +37,12 @@ class TasksInputs(RuleInputs):
         return [self._download(file) for file in self.study.tasks.options_of(task.name).downloads] if task else []
 
     def made_files(self, wildcards: "Wildcards") -> list[str]:
-        """The files and folders of a data set that rules of an outer pipeline make."""
+        """The files and folders of a data set that rules of an outer pipeline create."""
         task = self.study.tasks.task_on(wildcards.dataset)
         return made_paths(task.source["arguments"]) if task and "made_by_rule" in task.source else []
 
     def unpacking(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, dict[str, Any]]:
-        """Options for unpacking, by checksum of the download; passwords stand in environment variables."""
+        """Options for unpacking, by checksum of the download. Passwords are in environment variables."""
         task = self.study.tasks.task_on(wildcards.dataset)
         files = self.study.tasks.options_of(task.name).downloads if task else ()
         stated = [file for file in files if file.nested or file.password]
@@ -73,14 +73,14 @@ class TasksInputs(RuleInputs):
         return self.study.tasks.definition(wildcards.task, wildcards.task_id)
 
     def targets(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
-        """The `creator` and `arguments` of what a task learns from a shared data set; None: what that brings.
+        """The `creator` and `arguments` of a task's labels on a shared data set; None: labels of the data set.
 
         The identity of the task covers them, so a step that differs in them has another output.
         """
         return self.study.tasks.targets(self.definition(wildcards))
 
     def division(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
-        """The division of a data set that the task has in common with others; None: its own.
+        """The division of a data set that its tasks share; None: the task has its own division.
 
         The identity of the task covers it, so a step that differs in it has another output.
         """
@@ -89,7 +89,7 @@ class TasksInputs(RuleInputs):
     def compared(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
         """Descriptions of tasks on other data sets of the study, which may have the same images; one of each.
 
-        The first task of a data set is compared with those that exist: a parameter, as none of them is needed.
+        The first task of a data set is compared with existing ones. They are a param, because none is required.
         """
         tasks = self.study.tasks
         task = tasks.bases.get(wildcards.task)
@@ -104,16 +104,16 @@ class TasksInputs(RuleInputs):
         ]
 
     def nested_dataset(self, wildcards: "Wildcards") -> str | list[str]:
-        """The manifest of a data set whose declared division a nested task takes its inner folds from; else nothing."""
+        """The manifest of a data set whose declared division has a nested task's inner folds; empty without one."""
         return self.dataset(wildcards) if nested_alike(self.definition(wildcards)) else []
 
     def nested_division(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
-        """The declared division that a nested task takes its inner folds from; None: it divides the samples itself."""
+        """The declared division with the inner folds of a nested task; None: the task divides the samples itself."""
         definition = self.definition(wildcards)
         return self.study.tasks.division(definition) if nested_alike(definition) else None
 
     def excluding_tables(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
-        """The tables of samples that a task leaves out; its identity covers what they list."""
+        """The tables of excluded samples of a task. Its identity covers their content."""
         return self.study.tasks.excluding_tables(self.definition(wildcards))
 
     def metadata(self, wildcards: "Wildcards") -> dict[str, Any]:
@@ -129,7 +129,7 @@ class TasksInputs(RuleInputs):
         return {key: getattr(task, key) for key in ("task_type", "num_folds", "has_test", "has_unlabelled")}
 
     def group_version(self, wildcards: "Wildcards", output: "OutputFiles") -> int | None:
-        """The version of the division of groups that planning does not know of; None where the task's id covers it."""
+        """The version of a division of groups that is unknown while planning; None if the task's id covers it."""
         task = self.study.tasks.bases.get(wildcards.task)
         is_covered = task is not None and task.id == wildcards.task_id and (task.is_grouped or task.division)
         return None if is_covered else GROUPS_VERSION

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnedFiles:
-    """Files of all tasks that a run learns, its own task first."""
+    """Files of all tasks that a run learns, the main task first."""
 
     descriptions: list[str]
     packed_images: list[str]
@@ -46,7 +46,7 @@ class TrainInputs(RuleInputs):
     def foreign_descriptions(self, wildcards: "Wildcards") -> list[str]:
         """The descriptions of tasks in image guards that other projects have made.
 
-        They are params: as inputs, Snakemake would look for rules that make their data sets.
+        They are params: for inputs, Snakemake would search rules that create their data sets.
         """
         tasks = [task for task in self._guarded_tasks(wildcards) if not self.study.tasks.can_describe(*task)]
         return [self.fm.path("description", task=name, task_id=id_) for name, id_ in tasks]
@@ -65,12 +65,12 @@ class TrainInputs(RuleInputs):
     def suggestion(self, wildcards: "Wildcards") -> list[str]:
         """The suggestion that a run follows; none if it follows none."""
         entry = self.study.run(wildcards.task, wildcards.run).pipeline.content.get("suggestion")
-        if not entry or "replaced" in entry:  # that of a run on the disk has been followed
+        if not entry or "replaced" in entry:  # entries of stored runs are resolved
             return []
         return [self.fm.path("suggestion", task=self.study.suggestions.pivot, number=entry["number"])]
 
     def search_choice(self, wildcards: "Wildcards") -> list[str]:
-        """The choice of the search that a run takes its pipeline from; none if no search chooses it."""
+        """The choice of the search that selects the pipeline of a run; empty without one."""
         entry = self.study.run(wildcards.task, wildcards.run).pipeline.content.get("search")
         if not entry or "replaced" in entry:
             return []

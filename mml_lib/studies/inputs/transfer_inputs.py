@@ -55,7 +55,7 @@ class TransferInputs(RuleInputs):
     def stored_distances(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
         """Path and checksum of the project's other distances, by measure.
 
-        They are params: as inputs, Snakemake would collect them anew by the options of this study.
+        They are params: for inputs, Snakemake would compute them again with the options of this study.
         """
         measures = sorted({stored["measure"] for stored in self.fm.existing("distances")} - set(self._planned))
         paths = {measure: self.fm.path("distances", measure=measure) for measure in measures}

@@ -51,7 +51,7 @@ def _most(values: Iterable[float]) -> float | None:
 
 
 def as_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each rule of which something was measured."""
+    """Return a line for each measured rule."""
     return [
         f"{row['rule']}: {row['steps']} step{'s' * (row['steps'] != 1)}, "
         f"at most {_of(row['minutes'], row['runtime'])} min, {_of(row['mb'], row['mem_mb'])} MB; "

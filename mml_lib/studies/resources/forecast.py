@@ -31,10 +31,10 @@ LIGHT = 1.0
 """Assumed seconds of a step whose rule is not measured."""
 
 SMALL_MB = 0.1
-"""Assumed size of an artefact of any other kind, in 10⁶ bytes."""
+"""Assumed size of artefacts of other kinds, in 10⁶ bytes."""
 
 LITTLE_MB = 10.0
-"""Known sizes below it are not reported while other sizes are unknown."""
+"""Known size below which disk usage is not reported if other sizes are unknown, in 10⁶ bytes."""
 
 LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated", "other_calibrated")
 """Assignment keys of large artefacts."""
@@ -51,7 +51,7 @@ class Training:
     """A measured training.
 
     Args:
-        kind: key that it shares with trainings of a similar duration per image.
+        kind: key of trainings with a similar duration per image.
         images: number of images over all epochs; None: unknown.
         seconds: duration of its epochs.
         overhead: further seconds.
@@ -129,7 +129,7 @@ class Forecast:
         return f"about {amount}{f', and {enumerated(unknown)}, not measured yet' if unknown else ''}"
 
     def _at_once(self, rule: str) -> int:
-        """Return the number of steps of a rule that run at once."""
+        """Return the number of parallel steps of a rule."""
         rule = "predict_fold" if rule == "predict_other" else rule
         return self.study.gpus.at_once(rule) if rule in GPU_RULES else 1
 
@@ -143,10 +143,10 @@ class Forecast:
         if step.rule == "train_trial":
             return self._trial(step)
         own = step.wildcards
-        if "run" in own:  # the same network or another of its run, or one that computes alike on the same task
+        if "run" in own:  # the same network, another one of its run, or a similar one on the same task
             prefixes = [f"{own['task']}-{own['run']}-"]
-            alike = self._alike(own["task"], own["run"])
-            prefixes += [f"{own['task']}-{run}-" for task, run in alike if task == own["task"]]
+            similar = self._alike(own["task"], own["run"])
+            prefixes += [f"{own['task']}-{run}-" for task, run in similar if task == own["task"]]
         else:
             prefixes = [f"{step.benchmark.stem.split('-')[0]}-"]
         for prefix in prefixes:
@@ -162,7 +162,7 @@ class Forecast:
         return {step.name: step.seconds for step in measured if not math.isnan(step.seconds)}
 
     def _training(self, step: Step) -> float | None:
-        """Return the expected seconds of a training, by others of its run, or else by trainings of its kind."""
+        """Return the expected seconds of a training, from others of its run, or else from trainings of its kind."""
         pipeline = self._pipeline(step.wildcards["task"], step.wildcards["run"])
         if pipeline is None:
             return None
@@ -171,7 +171,7 @@ class Forecast:
         return self._alike_seconds(pipeline, pipeline.content["trainer"]["max_epochs"])
 
     def _trial(self, step: Step) -> float | None:
-        """Return the expected seconds of a trial's epochs in its rung, as if it had the study's own pipeline."""
+        """Return the expected seconds of a trial's epochs in its rung, assuming the pipeline of the study."""
         search = self.study.searches.find(step.wildcards["task"], step.wildcards["search"])
         rung = search.rungs[int(step.wildcards["rung"])]
         below = 0 if rung.below is None else search.rungs[rung.below].epochs
@@ -180,10 +180,12 @@ class Forecast:
     def _alike_seconds(self, pipeline: Pipeline, epochs: int) -> float | None:
         """Return the expected seconds of some epochs of a pipeline, by trainings of its kind."""
         images, kind = self._images(pipeline, epochs), _kind(pipeline)
-        alike = [training for trainings in self._trainings.values() for training in trainings if training.kind == kind]
+        similar = [
+            training for trainings in self._trainings.values() for training in trainings if training.kind == kind
+        ]
         seconds = [
             training.overhead + training.seconds * images / training.images
-            for training in alike
+            for training in similar
             if images and training.images
         ]
         return sum(seconds) / len(seconds) if seconds else None
@@ -219,7 +221,7 @@ class Forecast:
     def _pipeline(self, task: str, run: str) -> Pipeline | None:
         try:
             return self.study.run(task, run).pipeline
-        except MMLError:  # its file is gone, or damaged
+        except MMLError:  # its file is missing or damaged
             return None
 
     def _images(self, pipeline: Pipeline, epochs: int) -> float | None:
@@ -246,7 +248,7 @@ class Forecast:
         return f"{_bytes(mb)} of disk"
 
     def _size(self, key: str, wildcards: Mapping[str, str]) -> float | None:
-        """Return the expected size of an artefact, in 10⁶ bytes: the mean of others of its kind on the disk."""
+        """Return the expected size of an artefact, in 10⁶ bytes: the mean of existing ones of its kind."""
         if key not in LARGE:
             return SMALL_MB
         run = wildcards.get("run") if key == "parameters" else None
@@ -256,8 +258,8 @@ class Forecast:
     def _mean_size(self, key: str, task: str | None, dataset: str | None, run: str | None) -> float | None:
         existing = self.fm.existing(key)[-LATEST:]
         if task and run:
-            alike = self._alike(task, run)
-            existing = [tokens for tokens in existing if (tokens["task"], tokens["run"]) in alike]
+            similar = self._alike(task, run)
+            existing = [tokens for tokens in existing if (tokens["task"], tokens["run"]) in similar]
         else:
             existing = [tokens for tokens in existing if (tokens.get("task"), tokens.get("dataset")) == (task, dataset)]
         sizes = [size_of([Path(self.fm.path(key, **tokens))]) / 1e6 for tokens in existing]

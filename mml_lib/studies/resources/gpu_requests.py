@@ -1,4 +1,4 @@
-"""GPU requests of rules, and the number of steps that run on the GPUs of this machine at once.
+"""GPU requests of rules, and the number of parallel steps on the GPUs of this machine.
 
 Snakemake starts as many steps as there are GPUs, or as fit into their memory; a lease gives each its own. On a cluster,
 which assigns GPUs to jobs, neither is needed.
@@ -58,8 +58,8 @@ class Gpus:
     def memory(self, rule: str) -> Callable[["Wildcards"], int | None] | None:
         """Return the function of wildcards for the GPU memory of a step, in MB; None if no step shares a GPU.
 
-        On this machine, a whole GPU counts with the average memory of all. A share counts with the memory that it keeps
-        others from using: 10 of 16 GB leave no room for a second such step.
+        On this machine, a whole GPU counts with the average memory of all GPUs. A share counts with the memory that it
+        makes unavailable: with 10 of 16 GB, no second such step fits.
         """
         if self.here == () or not self._shared:
             return None
@@ -86,10 +86,10 @@ class Gpus:
         return own or (default if self.cores is None else max(1, self.cores // self.at_once(rule)))
 
     def at_once(self, rule: str = TRAINING) -> int:
-        """Return the number of steps of a rule that run at once on this machine.
+        """Return the number of parallel steps of a rule on this machine.
 
-        All trainings of the study count, also finished ones: so the threads of a training do not depend on
-        interruptions of the study.
+        All trainings of the study count, including finished ones, so that the number of threads of a training does not
+        depend on interruptions.
         """
         trainings = self.number_of_trainings
         if rule == TRIAL:
@@ -134,7 +134,7 @@ class Gpus:
             MMLError: a remaining training needs more GPUs than this machine has.
         """
         limits = workflow.global_resources
-        if limits["_nodes"].value is not None:  # a cluster, which gives GPUs to jobs
+        if limits["_nodes"].value is not None:  # a cluster allocates GPUs to jobs
             self.on_cluster = True
             return
         self.cores = limits["_cores"].value
@@ -149,7 +149,7 @@ class Gpus:
             raise MMLError(problem)
 
     def count_trainings(self, modes: Iterable[str]) -> None:
-        """Count all trainings of these modes, finished or not: they share the cores."""
+        """Count all trainings of these modes, including finished ones: they share the cores."""
         self.number_of_trainings = len(set(self._trainings(modes)))
 
     def _problem(self, limit: int | None, modes: Iterable[str]) -> str | None:

@@ -38,7 +38,7 @@ class Step:
 
 
 def steps_of(study: "Study", jobs: Iterable["Job"]) -> list[Step]:
-    """Return MML's steps among Snakemake's jobs, without those that only ask for others."""
+    """Return MML's steps among Snakemake's jobs, without targets."""
     return [
         Step(
             rule=study.rule_names.of_job(job) or job.rule.name,
@@ -55,7 +55,7 @@ def steps_of(study: "Study", jobs: Iterable["Job"]) -> list[Step]:
 
 
 def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
-    """Return the steps of a mode's plan, by what Snakemake's `rules` say of each."""
+    """Return the steps of a mode's plan, with resources from Snakemake's `rules`."""
     scheduler, steps = study.scheduler(mode), []
     for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
         rule = getattr(rules, command)
@@ -81,7 +81,7 @@ def artefacts(study: "Study", rules: Any, key: str, mode: str | None = None, **w
         study: the study.
         rules: Snakemake's `rules` object.
         key: assignment key, `predictions` for example.
-        mode: of the plan; None: the study's own.
+        mode: mode of the plan; None: mode of the study.
         wildcards: values that the steps must have, `eval="test"` for example.
     """
     steps = planned_steps(study, mode or study.cfg.mode.id, rules)

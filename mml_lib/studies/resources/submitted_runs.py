@@ -32,7 +32,7 @@ class SubmittedRuns:
 
     @classmethod
     def read(cls, study: "Study") -> "SubmittedRuns | None":
-        """Return the runs of a study; None without any, and where the study has changed, which is printed."""
+        """Return the runs of a study; None without any, or if the study has changed, which is printed."""
         try:
             content = json.loads(study.fm.submitted_path.read_text(encoding="utf-8"))
             if content["format"] != FORMAT:

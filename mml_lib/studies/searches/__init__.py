@@ -1,1 +1,1 @@
-"""Searches of a study: what is known of them while planning."""
+"""Planning of searches."""

@@ -1,4 +1,4 @@
-"""A planned search: its trials, rungs and chosen runs are known before anything runs."""
+"""A planned search: its trials, rungs and chosen runs, all known while planning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ class PlannedSearch:
         base: the pipeline that trials vary.
         options: the section `search`.
         space: the search space.
-        objectives: what trials are compared by, the first one chooses.
+        objectives: objectives for comparing trials. The first one decides the choice.
         rungs: the rungs; a single one without halving.
-        definition: all that decides the trials, beside the base.
-        present: value of each searched key in the study, where it has one.
+        definition: settings that decide the trials, besides the base.
+        present: values of searched keys in the study.
         label: label of the variant that it belongs to.
-        former: number of trials of earlier studies that proposals know.
-        examples: pipelines with each choice, or with both ends of the range, of each searched key.
+        former: number of trials of earlier studies for the proposals.
+        examples: pipelines for each searched key, with each of its choices or both bounds of its range.
     """
 
     task: str
@@ -50,7 +50,7 @@ class PlannedSearch:
 
     @cached_property
     def chosen(self) -> dict[str, Pipeline]:
-        """The planned pipelines of the best trials by their origin in words, the best one first."""
+        """The planned pipelines of the best trials by a text on their origin, the best one first."""
         trials = self.options.trials
         entry = {**self.definition, "trials": trials, "followed": list(PIPELINE_KEYS)}
         return {
@@ -65,7 +65,7 @@ class PlannedSearch:
         return [pipeline.run for pipeline in self.chosen.values()].index(run) + 1
 
     def first_rung(self, trial: int) -> Rung:
-        """Return the rung in which a trial begins."""
+        """Return the first rung of a trial."""
         return self._first_rungs[trial]
 
     @cached_property
@@ -74,19 +74,19 @@ class PlannedSearch:
 
     @property
     def epochs(self) -> int:
-        """Largest number of epochs that the trials take together, on all folds."""
+        """Largest total number of epochs of the trials, over all folds."""
         return count_epochs(self.rungs) * len(self.options.folds)
 
     @property
     def in_flight(self) -> int:
-        """Number of trainings that may run at once."""
+        """Number of parallel trainings."""
         options = self.options
         trials = options.trials if options.is_independent else min(options.parallel, options.trials)
         return trials * len(options.folds)
 
     @property
     def trainings(self) -> int:
-        """Number of trainings that are begun."""
+        """Number of started trainings."""
         return self.options.trials * len(self.options.folds)
 
     @property

@@ -30,17 +30,17 @@ LIMITS = ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time")
 """Options of the trainer that decide how long it trains."""
 
 LOSSES = ("loss", "class_weights")
-"""Sections that decide what the loss of a network is."""
+"""Sections that decide the values of the loss."""
 
 PACKAGES = {"cmaes": ("optuna", "cmaes")}
-"""Packages that samplers need; all others need Optuna only."""
+"""Additional packages of samplers. Other samplers need only Optuna."""
 
 
 def check_packages(options: Search) -> None:
     """Refuse a sampler whose packages are missing.
 
     Raises:
-        MMLError: a package is missing, or the class of the sampler.
+        MMLError: a package or the class of the sampler is missing.
     """
     for package in PACKAGES.get(options.sampler, ("optuna",)):
         if find_spec(package) is None:
@@ -53,7 +53,7 @@ def check_keys(options: Search, config: Mapping[str, Any]) -> None:
     """Refuse keys that a search cannot vary, or that a sweep or variants vary too.
 
     Raises:
-        MMLError: the first one.
+        MMLError: the first mistake.
     """
     sweep, variants = config.get("sweep") or {}, config.get("variants") or {}
     varied = {str(key): f"sweep.{key}" for key in sweep}
@@ -116,22 +116,22 @@ def check_sampler(options: Search, space: Space) -> None:
 
 
 def try_sampler(options: Search, space: Space, objectives: Sequence[Objective]) -> None:
-    """Let a sampler that is named by its class propose a trial: only Optuna knows what it can search.
+    """Check a sampler class by proposing a trial, because only Optuna knows its limits.
 
     Raises:
-        MMLError: it is no sampler, needs further arguments, or cannot search the space for the objectives.
+        MMLError: the class is not a sampler, needs other arguments, or does not support the space or objectives.
     """
     if options.sampler not in SAMPLERS:
-        from mml_lib.search.proposing import propose  # imports Optuna, which takes a second
+        from mml_lib.search.proposing import propose  # imports Optuna, which is slow
 
         propose(space, options, objectives, [])
 
 
 def check_start(options: Search, space: Space) -> None:
-    """Refuse trials to begin with that are not in the space.
+    """Refuse initial trials that are not in the space.
 
     Raises:
-        MMLError: the first one.
+        MMLError: the first mistake.
     """
     for number, start in enumerate(options.start, start=1):
         try:
@@ -144,7 +144,7 @@ def check_folds(options: Search, task: TaskIdentity) -> None:
     """Refuse folds that a task does not have.
 
     Raises:
-        MMLError: the first one.
+        MMLError: the first mistake.
     """
     for fold in options.folds:
         if not 0 <= fold < task.num_folds:
@@ -153,10 +153,10 @@ def check_folds(options: Search, task: TaskIdentity) -> None:
 
 
 def check_limits(options: Search, base: Pipeline) -> None:
-    """Refuse limits of a training beside halving, which decides how long trials are trained.
+    """Refuse limits of a training in combination with halving, which decides the number of epochs.
 
     Raises:
-        MMLError: the first one.
+        MMLError: the first mistake.
     """
     if options.early_stopping is None:
         return

@@ -1,4 +1,4 @@
-"""Planning of searches: their options are checked, and all that decides their trials is written down."""
+"""Planning of searches: checks of their options, and definitions of their trials."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 SEARCH_VERSION = 1
-"""Raised when the same search begins to propose other trials."""
+"""Version of searches. It is raised when the same search starts to propose other trials."""
 
 EPOCHS = "trainer.max_epochs"
 
@@ -104,7 +104,7 @@ class Searches:
         """Return a planned search.
 
         Raises:
-            MMLError: the study has none of this id.
+            MMLError: the study has no search with this id.
         """
         if (task, id_) not in self.planned:
             self.study.scheduler(self.study.cfg.mode.id).runs_of(task)
@@ -135,10 +135,10 @@ class Searches:
     def _former(
         self, task: TaskIdentity, options: Search, space: Space, objectives: Sequence[Objective]
     ) -> list[TrialRecord]:
-        """Return the trials of earlier studies on a task that proposals know.
+        """Return the trials of earlier studies on a task for the proposals.
 
         Raises:
-            MMLError: the sampler does not know trials of others, or the task of a project has other samples.
+            MMLError: the sampler ignores other trials, or the task of a project has different samples.
         """
         tables = self.former_tables(task.name)
         if not tables:
@@ -180,7 +180,7 @@ class Searches:
         """Return the pipelines with each choice, or with both ends of a range: presets are more than names.
 
         Raises:
-            MMLError: a value does not fit the schema or the task, or all of them give the same pipeline.
+            MMLError: a value is invalid for the schema or the task, or all values give the same pipeline.
         """
         pipelines = []
         for value in parameter.examples:
@@ -228,7 +228,7 @@ def _affordable(options: Search, longest: int) -> Search:
     """Return the options with as many trials as `max_epochs` allows.
 
     Raises:
-        MMLError: too few for the best ones, or for those to begin with.
+        MMLError: there are too few trials for the best or the initial ones.
     """
     if options.max_epochs is None:
         return options
@@ -246,7 +246,7 @@ def _definition(
     examples: Mapping[str, Sequence[Pipeline]],
     former: Sequence[TrialRecord],
 ) -> dict[str, Any]:
-    """Return all that decides the trials, beside the pipeline that they vary."""
+    """Return the settings that decide the trials, besides the pipeline that they vary."""
     content = options.model_dump(mode="json", include={"sampler", "seed", "folds", "start"})
     if options.early_stopping is not None:
         content[options.early_stopping_key] = options.early_stopping.model_dump(exclude={"keep_checkpoints"})

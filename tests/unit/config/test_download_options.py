@@ -13,7 +13,7 @@ from mml_lib.config.reading.layers import with_defaults
 from mml_lib.engine.command_line import StudyLayers
 from mml_lib.engine.opening import study_record
 from mml_lib.errors import MMLError
-from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
+from mml_lib.studies.checks.download_checks import check_downloads, export_passwords
 from mml_lib.studies.study import Study
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.places import CONFIG
@@ -82,7 +82,7 @@ def test_a_password_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (file,) = plan.cfg.tasks["t"].downloads
     assert "s3cret" not in f"{plan.cfg!r} {plan.cfg} {plan.cfg.model_dump_json()}"
     monkeypatch.setenv(file.password_variable, "")
-    offer_passwords(plan)
+    export_passwords(plan)
     assert os.environ[file.password_variable] == "s3cret"
 
 

@@ -1,7 +1,7 @@
 """Signatures of classes and functions, by the sources of their packages: importing these imports torch.
 
-A source is followed from name to name as Python does. Where it does something else (names that are made when it is
-imported, decorators that may change a signature), nothing is said: what is tried before the first step says it then.
+Names are resolved in source code like in Python. Where this is impossible (names that are created at import, decorators
+that may change a signature), the result is unknown, and the pre-flight check finds mistakes.
 """
 
 import ast
@@ -17,7 +17,7 @@ from pathlib import Path
 from mml_lib.errors import MMLError, nearest
 
 TRANSPARENT = ("override", "final", "abstractmethod", "register_model")
-"""Decorators that leave a signature as it is."""
+"""Decorators that do not change a signature."""
 
 NEUTRAL = ("object", "ABC", "Generic", "Protocol")
 """Base classes that take no arguments."""
@@ -27,15 +27,15 @@ MAKES_NAMES = ("globals()", "vars()", "locals()", "def __getattr__", "exec(", "s
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Place = tuple[str, str | None]
-"""Where a name comes from: a module and a name in it, or a module alone."""
+"""Origin of a name: a module and a name in it, or a module only."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Arguments that a class or function takes by name.
+    """Keyword arguments of a class or function.
 
     Args:
-        names: of all arguments but those that come first by position.
+        names: names of all arguments except the first positional ones.
         needed: those without a default.
     """
 
@@ -60,7 +60,7 @@ class Definition:
 
     @functools.cached_property
     def ancestors(self) -> list["Definition | None"]:
-        """The class and its base classes in the order in which Python looks methods up; None: a class not known."""
+        """The class and its base classes in the order of method resolution; None for an unknown class."""
         ancestors: list[Definition | None] = [self]
         for base in self.node.bases if isinstance(self.node, ast.ClassDef) else ():
             name = _dotted(base.value if isinstance(base, ast.Subscript) else base)
@@ -71,14 +71,14 @@ class Definition:
         return [one for place, one in enumerate(ancestors) if one is None or one not in ancestors[place + 1 :]]
 
     def is_a(self, kind: "Definition") -> bool | None:
-        """Return True for a class derived from another, None where a base class is not known."""
+        """Return True for a class derived from another one, None if a base class is unknown."""
         if kind in self.ancestors:
             return True
         return None if None in self.ancestors else False
 
     @functools.cached_property
     def arguments(self) -> ast.arguments | None:
-        """The arguments of a call, the first one of methods left out; None: not known."""
+        """The arguments of a call, without the first one of methods; None if they are unknown."""
         if not isinstance(self.node, ast.ClassDef):
             return self.node.args if _is_plain(self.node) else None
         own = _constructors(self.node)
@@ -92,7 +92,7 @@ class Definition:
         return _without_first(own[0].args) if plain else None
 
     def signature(self, positional: int = 0) -> Signature | None:
-        """Return the arguments by name; None: any, or not known.
+        """Return the keyword arguments; None: any, or unknown.
 
         Args:
             positional: number of arguments that come first, without a name.
@@ -110,10 +110,10 @@ class Definition:
 
 @functools.cache
 def find_definition(path: str) -> Definition | None:
-    """Return the class or function of a dotted path; None: its source does not tell.
+    """Return the class or function of a dotted path; None if its source does not determine it.
 
     Raises:
-        MMLError: there is no such module, or it surely has no such name.
+        MMLError: the module does not exist, or certainly lacks the name.
     """
     module, _, name = path.rpartition(".")
     parent = module.partition(".")[0]
@@ -144,9 +144,9 @@ class _Source:
     """Names that the source of a module binds.
 
     Args:
-        definitions: classes and functions; None: several, or none that is known.
+        definitions: classes and functions; None if a definition is ambiguous or unknown.
         places: imported names.
-        stars: modules all names of which are imported.
+        stars: modules of `import *`.
         is_stated: False if the module may have other names.
     """
 
@@ -158,7 +158,7 @@ class _Source:
 
 @functools.cache
 def _file(module: str) -> Path | None:
-    """Return the source of a module, None where it has none that is known; nothing is imported."""
+    """Return the source of a module without importing it; None if there is no source file."""
     parent, _, name = module.rpartition(".")
     if not parent:
         try:
@@ -236,7 +236,7 @@ def _bind(statement: ast.stmt, source: _Source, package: str) -> None:
 
 @functools.cache
 def _in_module(module: str, name: str) -> Definition | None:
-    """Return the class or function that a name in a module, which may be dotted, stands for; None: not known."""
+    """Return the class or function of a (dotted) name in a module; None if it is unknown."""
     first, _, rest = name.partition(".")
     if rest:
         return _in_module(_as_module(module, first), rest) if _as_module(module, first) else None
@@ -254,7 +254,7 @@ def _in_module(module: str, name: str) -> Definition | None:
 
 
 def _as_module(module: str, name: str) -> str:
-    """Return the module that a name stands for in another module; empty: none."""
+    """Return the module that a name in another module refers to; empty without one."""
     if name in _source(module).places:
         origin, there = _source(module).places[name]
         path = f"{origin}.{there}" if there else origin
@@ -263,7 +263,7 @@ def _as_module(module: str, name: str) -> str:
 
 
 def _may_have(module: str, name: str) -> bool:
-    """Return True unless the source of a module tells that it has no such name."""
+    """Return False if the source of a module shows that it lacks a name."""
     if f"{module}.{name}" in sys.modules or hasattr(sys.modules.get(module), name) or _file(f"{module}.{name}"):
         return True
     file = _file(module)
@@ -273,7 +273,7 @@ def _may_have(module: str, name: str) -> bool:
 
 
 def _may_import(parent: str, name: str) -> bool:
-    """Return True unless the source of a package tells that it has no such module."""
+    """Return False if the source of a package shows that it lacks a module."""
     file = _file(parent)
     if f"{parent}.{name}" in sys.modules or file is None or _is_compiled(file.parent, name):
         return True
@@ -311,7 +311,7 @@ def _dotted(node: ast.AST) -> str:
 
 
 def _is_plain(node: ast.ClassDef | Function) -> bool:
-    """Return True if a call of a class or function takes the arguments that its source states."""
+    """Return True if a class or function accepts exactly the arguments in its source."""
     decorators = [_dotted(decorator).rpartition(".")[2] for decorator in node.decorator_list]
     keywords = node.keywords if isinstance(node, ast.ClassDef) else []
     if any(_dotted(keyword.value).rpartition(".")[2] != "ABCMeta" for keyword in keywords):
@@ -320,7 +320,7 @@ def _is_plain(node: ast.ClassDef | Function) -> bool:
 
 
 def _constructors(node: ast.AST) -> list[Function]:
-    """Return the functions of a class's own source that decide what a call of it takes."""
+    """Return the functions of a class body that determine its arguments."""
     methods = [part for part in _statements(getattr(node, "body", [])) if isinstance(part, Function)]
     return [method for method in methods if method.name in ("__init__", "__new__") and not _is_overload(method)]
 

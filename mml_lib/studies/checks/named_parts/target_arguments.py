@@ -1,4 +1,4 @@
-"""Checks of what a study names by `_target_`, and of its arguments, while planning: nothing is imported."""
+"""Checks of `_target_` and its arguments while planning, without imports."""
 
 import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from mml_lib.tasks.task_identity import TaskIdentity
 
 MODULE = "torch.nn.Module"
 MODULES = ("torch.nn.", "kornia.augmentation.", "mml_lib.")
-"""Where all classes are modules: reading the source of their base class would take as long as all other checks."""
+"""Packages whose classes are all modules. Reading the source of `nn.Module` would take as long as all other checks."""
 
 DECODER = ("depth", "output_stride", "least_side")
 """Arguments of a decoder that its network takes where the decoder itself does not."""
@@ -26,11 +26,11 @@ class Role:
     """The part that an object named by `_target_` plays in a training.
 
     Args:
-        kind: dotted path of the class that it has to be derived from; None: any with the right methods.
-        positional: number of arguments that MML gives it first, without a name.
-        offered: arguments that MML gives it by name where it takes them.
-        dropped: arguments that are read by MML and not given to it.
-        states_all: whether the study has to name all other arguments that have no default.
+        kind: dotted path of its required base class; None: any class with the right methods.
+        positional: number of positional arguments that MML passes.
+        offered: keyword arguments that MML passes if the object accepts them.
+        dropped: arguments that MML reads and does not pass.
+        states_all: True if the study must set all other arguments without a default.
     """
 
     kind: str | None
@@ -58,12 +58,12 @@ ROLES = {
 
 
 def check_targets(task: TaskIdentity, cfg: StudyConfig) -> None:
-    """Refuse what cannot be built: a package or name that is missing, an object of another kind, wrong arguments.
+    """Refuse parts that cannot be built: missing packages or names, wrong base classes, wrong arguments.
 
-    Where the source of an object does not state its arguments, it is tried before the first step.
+    Objects whose arguments are unknown are tried in the pre-flight check.
 
     Raises:
-        MMLError: the first one, and the keys of the others.
+        MMLError: the first mistake, and the keys of the others.
     """
     problems = []
     for key, target in _targets(task, cfg):
@@ -78,7 +78,7 @@ def check_targets(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _targets(task: TaskIdentity, cfg: StudyConfig) -> Iterator[tuple[str, Target | None]]:
-    """Yield keys of a study, and what they name by `_target_`."""
+    """Yield keys of a study with their `_target_`."""
     yield from (("arch", cfg.arch), ("decoder", cfg.decoder), ("loss", cfg.loss_of(task.task_type)))
     yield from (("optimizer", cfg.optimizer), ("lr_scheduler", cfg.lr_scheduler), ("logger", cfg.logger))
     yield from ((f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items())
@@ -99,7 +99,7 @@ def check_target(key: str, spec: Mapping[str, Any]) -> None:
         spec: `_target_` and its arguments.
 
     Raises:
-        MMLError: a package or name that is missing, an object of another kind, wrong arguments.
+        MMLError: a package or name is missing, a base class or an argument is wrong.
     """
     path, role = spec["_target_"], ROLES[key.partition(".")[0]]
     try:
@@ -120,10 +120,10 @@ def check_target(key: str, spec: Mapping[str, Any]) -> None:
 
 @functools.cache
 def _signature(path: str, kind: str | None, positional: int) -> Signature | None:
-    """Return the arguments of a target; None: not known.
+    """Return the arguments of a target; None if they are unknown.
 
     Raises:
-        MMLError: there is no such object, or it is a class of another kind.
+        MMLError: the object does not exist, or has the wrong base class.
     """
     definition = find_definition(path)
     if definition is None:

@@ -75,7 +75,7 @@ class DeploymentInputs(RuleInputs):
         return self._runs(wildcards).packed_images
 
     def predictions(self, wildcards: "Wildcards") -> list[str]:
-        """The stored predictions of each network, of its test split where there is one."""
+        """The stored predictions of each network, of its test split if there is one."""
         return self._of_split(wildcards, "predictions")
 
     def metrics(self, wildcards: "Wildcards") -> list[str]:
@@ -93,7 +93,7 @@ class DeploymentInputs(RuleInputs):
         return self._runs(wildcards).tokens
 
     def prediction_params(self) -> dict[str, Any]:
-        """Params whose change makes predictions anew: `tta` and `code`, if there are any."""
+        """Params whose change repeats predictions: `tta` and `code`, if there are any."""
         cfg = self.study.cfg
         params = {"tta": cfg.tta.model_dump(by_alias=True)} if cfg.tta.transforms else {}
         return params | ({"code": code} if (code := code_of(params)) else {})
@@ -115,7 +115,7 @@ class DeploymentInputs(RuleInputs):
         return self.study.cfg.apply.model_dump(include={"run", "distance", "warn_from"})
 
     def batch_size(self, wildcards: "Wildcards", output: "OutputFiles") -> int:
-        """Images that a network sees at once. Snakemake does not repeat steps for new params of the output."""
+        """The batch size. Snakemake does not repeat steps if params of the output change."""
         return self.study.cfg.apply.batch_size
 
     def images(self, wildcards: "Wildcards") -> str:

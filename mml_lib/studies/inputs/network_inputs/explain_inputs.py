@@ -15,8 +15,8 @@ class ExplainInputs(RuleInputs):
     def _networks(self, wildcards: "Wildcards") -> list[TrainedNetwork]:
         return self._scheduler(wildcards).networks(wildcards.task)
 
-    def _paths(self, wildcards: "Wildcards", key: str, **further: str) -> list[str]:
-        return [self.fm.path(key, **network.tokens, **further) for network in self._networks(wildcards)]
+    def _paths(self, wildcards: "Wildcards", key: str, **tokens: str) -> list[str]:
+        return [self.fm.path(key, **network.tokens, **tokens) for network in self._networks(wildcards)]
 
     def parameters(self, wildcards: "Wildcards") -> list[str]:
         """The weights of each network."""
