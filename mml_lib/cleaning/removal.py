@@ -24,11 +24,11 @@ from mml_lib.studies.study import Study
 
 @dataclass(frozen=True)
 class Idle:
-    """Projects that nothing runs in.
+    """Idle projects and data.
 
     Args:
         projects: their names.
-        why_no_data: why the shared data are in use; None: they are idle too.
+        why_no_data: reason why shared data are in use; None: they are idle as well.
     """
 
     projects: Sequence[str]
@@ -107,7 +107,7 @@ class Cleaning:
         return [StudySource(**vars(record), recorded=True) for record in records if not (named and record.values)]
 
     def _doubt(self, project: str, planned: Sequence[Usage]) -> str | None:
-        """Return why results of a project might be those of an unknown study; None: all its studies are known."""
+        """Return the reason why a project may have results of unknown studies; None if all its studies are known."""
         recorded, hint = self._recorded(project), f"; to remove it anyway: clean='{{projects: [{project}]}}'"
         if project in self.cfg.clean.projects:
             return None
@@ -123,7 +123,7 @@ class Cleaning:
         return None
 
     def _problems(self, planned: Sequence[Usage]) -> list[str]:
-        """Return the mistakes of studies that the user names: their results would count as unused."""
+        """Return the mistakes of studies that the user has listed, whose results would count as unused."""
         return [
             f"{usage.source.name} cannot be planned: {usage.problem}"
             for usage in planned
@@ -146,7 +146,7 @@ class Cleaning:
 
     @contextlib.contextmanager
     def hold_idle(self) -> Iterator[Idle]:
-        """Lock all projects and the data that nothing uses now; yield them.
+        """Lock and yield all idle projects and data.
 
         The project of this study is locked by its Snakemake. Jobs that wait in the queue of a cluster hold no lock.
         """

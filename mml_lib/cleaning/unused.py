@@ -12,10 +12,10 @@ from mml_lib.files.manager import MMLFileManager
 from mml_lib.reports.unused_table import Unused
 
 KEPT_ON = ("pipeline", "blueprint")
-"""Keys of artefacts by which a run or a study is made again."""
+"""Keys of artefacts from which runs and studies can be repeated."""
 
 FIRST = ("models", "metrics", "other_metrics", "out_of_fold_metrics")
-"""Keys that are removed first: without them, a half removed run does not pass for a whole one."""
+"""Keys that are removed first, so that a partially removed run is recognized as incomplete."""
 
 BY_ITSELF = "a study that needs it makes it again"
 
@@ -26,7 +26,7 @@ class Known:
 
     Args:
         usages: artefacts that each study refers to.
-        doubts: by project, why some study of it might be unknown.
+        doubts: by project, the reason why it may have unknown studies.
         busy: projects in which something runs.
         pipelines: True if pipeline files and blueprints are removed with their runs.
     """
@@ -138,7 +138,7 @@ def _finished_checkpoints(
 
 
 def _without_run(fm: MMLFileManager, context: Known) -> Iterator[Unused]:
-    """Yield artefacts of no single run: of a task, or of a project, that no study has any more."""
+    """Yield artefacts of tasks and projects that no study has any more."""
     named = context.names(fm.project)
     for template in fm.templates(root="PROJ_PATH"):
         key, tokens = template.key, template.tokens

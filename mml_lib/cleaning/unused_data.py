@@ -1,6 +1,6 @@
 """Unused data: tasks, data sets, packed images and downloads that no study refers to, and unpacked downloads.
 
-Only artefacts that can be made again are removed. The user's own images, and artefacts of missing images, are listed.
+Only artefacts that can be created again are removed. The user's images, and artefacts of missing images, are listed.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class DataUse:
     Args:
         usages: artefacts that each study refers to.
         needed: artefacts that pipeline files refer to: tasks of all files, images of projects in doubt.
-        kept: why no data are removed; None: they may be.
+        kept: reason for keeping all data; None: they may be removed.
     """
 
     usages: list[Usage]
@@ -50,7 +50,7 @@ def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
     going = {dataset.paths[0].name for dataset in listed if dataset.kept is None}
     staying = {dataset.paths[0].name for dataset in listed if dataset.kept is not None}
     unused = [*listed, *_packed(fm, use, going), *_downloads(fm, use, sources, going)]
-    unused += _tasks(fm, use, tasks, staying)  # last: they name the sources of data sets
+    unused += _tasks(fm, use, tasks, staying)  # last, because they contain the sources of data sets
     for what, paths in leftovers_below(fm.data_path, fm.templates(root="DATA_PATH")).items():
         unused.append(Unused("leftover", what, paths, fm.data_path, kept=use.kept))
     return unused
@@ -92,7 +92,7 @@ def _dataset(fm: MMLFileManager, use: DataUse, dataset: str, sources: Mapping[st
 
 
 def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] | None) -> str | None:
-    """Return why a data set cannot be made again as it is; None: it can."""
+    """Return the reason why a data set cannot be created again identically; None if it can."""
     if source is None or "arguments" not in source:
         return "data sets of own images, or of unknown origin, are never touched"
     here = {wildcards["checksum"] for wildcards in fm.existing("download")}

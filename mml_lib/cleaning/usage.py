@@ -1,4 +1,4 @@
-"""Usage: artefacts that studies refer to. Each study is planned in a process of its own and changes no other."""
+"""Usage: artefacts that studies refer to. Each study is planned in a separate process."""
 
 import contextlib
 import multiprocessing
@@ -29,8 +29,8 @@ class StudySource:
         files: config files relative to `folder`; later ones take precedence.
         values: values that take precedence over the files.
         folder: the working folder.
-        config: the merged config; None: that of the files and values.
-        recorded: True for a study in the record of a project, False for one that the user names.
+        config: the merged config; None: read it from the files and values.
+        recorded: True for a study in the record of a project, False for one that the user has listed.
     """
 
     files: Sequence[str]
@@ -56,8 +56,8 @@ class Usage:
 
     Args:
         source: files and values of the study.
-        project: its project; None: its config cannot be read.
-        problem: why it cannot be planned; None: it can.
+        project: its project; None if its config cannot be read.
+        problem: reason why it cannot be planned; None if it can.
         results: its results root.
         data: its data root.
         runs: project, task and id of its runs; task None: all tasks.
@@ -136,7 +136,7 @@ def _config(source: StudySource, roots: Mapping[str, str], presets: Path) -> dic
 
 
 def _plan(study: Study, usage: Usage) -> None:
-    """Plan a study in its own mode, which must work, and in all other modes that it supports."""
+    """Plan a study in its mode, which must succeed, and in all other modes that it supports."""
     own, project = study.cfg.mode.id, study.cfg.project
     _ = study.scheduler(own).commands
     for mode in study.schedulers.modes:

@@ -32,14 +32,13 @@ if TYPE_CHECKING:
 
 
 class Options(Section):
-    """The options of a mode, beside its `id` and `scheduler`."""
+    """Options of a mode besides `id` and `scheduler`."""
 
 
 class AbstractBaseScheduler(StepHooks, ABC):
     """Plan of a mode: `create_routine` lists its atomic steps by `add`.
 
-    A subclass may narrow `Options`, override the hooks of `StepHooks`, and name a `Step` with building blocks of its
-    own.
+    A subclass may extend `Options`, override the hooks of `StepHooks`, and set a subclass of `TrainingStep` as `Step`.
 
     Args:
         study: config, file manager, tasks and runs.
@@ -55,14 +54,14 @@ class AbstractBaseScheduler(StepHooks, ABC):
     """Class of steps that train, tune or predict; None: `mml_lib.steps.training_step.TrainingStep`."""
     available_subroutines: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[bool] = False
-    """True for a mode that is planned without others, reads no data and records no study."""
+    """True for a mode that excludes other modes, reads no data and records no study."""
     provides: ClassVar[str] = ""
     """The mode whose steps it plans: rules of these steps ask it for their inputs, also as the scheduler of another
     mode that is derived from it."""
     gives_answers: ClassVar[bool] = False
     """True if the mode has options for calibration, ensembles and comparisons."""
     next_modes: ClassVar[Mapping[str, str]] = {}
-    """Modes that a finished study suggests, with what each is for."""
+    """Modes to run after a finished study, with their purpose."""
     searches: ClassVar[bool] = False
     """True if the section `search` chooses the pipelines of the mode's runs."""
 
@@ -81,7 +80,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
                 f"mode.scheduler: hooks of {type(self).__name__} take other arguments than steps pass; define them as "
                 f"{', '.join(hooks)}"
             )
-        self.best_procedures: dict[str, str] = {}  # procedures of variants, by that of their best trial with a search
+        self.best_procedures: dict[str, str] = {}  # procedure of a variant by the procedure of its best trial
         self.options = self._read_options(mode.options)
         for name in self.subroutines:
             if name not in self.available_subroutines:
@@ -100,7 +99,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
         Args:
             options: options by name.
-            variant: label of the variant that they are of.
+            variant: label of their variant.
 
         Raises:
             MMLError: the first that the mode does not have, or that has no such value.
@@ -173,7 +172,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     @cached_property
     def code(self) -> dict[str, str]:
-        """Digests of the user's own modules that every training depends on."""
+        """Digests of the user's modules on which every training depends."""
         return code_of_steps(self.study.cfg.plugins, type(self.study.scheduler(self.study.cfg.mode.id)))
 
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
@@ -188,7 +187,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
         additions: Callable[[TaskIdentity, StudyConfig], Mapping[str, Any]] | None = None,
         searches: bool = False,
     ) -> list[Run]:
-        """Return a run of a task for each variant that gives one of its own.
+        """Return the runs of a task, without duplicates of variants with the same pipeline.
 
         Args:
             task: the task.
@@ -258,13 +257,13 @@ class AbstractBaseScheduler(StepHooks, ABC):
         """Plan one atomic step.
 
         Args:
-            command: name of the rule that does it.
+            command: name of the rule.
             wildcards: values of the wildcards in the outputs of the rule.
         """
         self._plan.append((command, wildcards))
 
     def add_tasks(self) -> None:
-        """Plan that every task of the study is made: created, or derived from its base by a tag."""
+        """Plan the creation of all tasks of the study, or their derivation by tags."""
         for task in self.study.tasks.values():
             self.add("tag_task" if task.bases else "create_task", task=task.name, task_id=task.id)
 
@@ -295,7 +294,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     @property
     def finishing_files(self) -> dict[str, list[str]]:
-        """Files that `before_finishing_hook` reads beside outputs of planned steps, by assignment key."""
+        """Files that `before_finishing_hook` reads besides outputs of planned steps, by assignment key."""
         return {}
 
     @cached_property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SearchScheduler(TrainScheduler):
-    """Proposes, trains and compares trials, as the section `search` says."""
+    """Proposes, trains and compares trials of the section `search`."""
 
     next_modes: ClassVar[Mapping[str, str]] = {"train": "the best pipelines on all folds, with test metrics"}
 
@@ -37,7 +37,7 @@ class SearchScheduler(TrainScheduler):
         return []
 
     def before_finishing_hook(self, step: "Step") -> None:
-        """Return the best trials of each search: their values, what they reached, and how they were chosen."""
+        """Return the best trials of each search: their values, results, and reasons of the choice."""
         labels = {pipeline.run: search.label for search in self.planned_searches for pipeline in search.chosen.values()}
         step.return_value = []
         for path in step.input.search_choice:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SimilarityScheduler(AbstractBaseScheduler):
-    """Computes each distance once; with a pivot those to the pivot, otherwise those between all tasks."""
+    """Computes each distance once: distances to the pivot or, without one, between all tasks."""
 
     provides: ClassVar[str] = "similarity"
 
@@ -43,10 +43,10 @@ class SimilarityScheduler(AbstractBaseScheduler):
 
     @cached_property
     def measures(self) -> dict[str, Any]:
-        """Options of the measures by name; those that another combines come before it.
+        """Options of the measures by name. Measures that another one combines come first.
 
         Raises:
-            MMLError: there is no such measure, or it does not take its options.
+            MMLError: the measure does not exist, or does not accept its options.
         """
         section = self.cfg.similarity
         for name in section.options:
@@ -62,7 +62,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
         return measures
 
     def options_of(self, measure: str) -> Any:
-        """Return the options of a measure, also of one that the study does not ask for."""
+        """Return the options of a measure, even if the study does not list it."""
         return self._options(measure, "distances")
 
     def parts_of(self, measure: str) -> list[str]:
@@ -76,7 +76,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
         return MEASURES[name].read_options(values, f"similarity.options.{name}")
 
     def pairs(self, measure: Measure) -> list[tuple[str, str]]:
-        """Return source and target of each distance; of a symmetric measure each pair once, in the order of names."""
+        """Return source and target of each distance. Symmetric measures have each pair once, in the order of names."""
         if self.pivot is None:
             return list((combinations if measure.symmetric else permutations)(self.compared, 2))
         others = [(task, self.pivot) for task in self.compared if task != self.pivot]
@@ -137,7 +137,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
 
     @functools.cache  # noqa: B019
     def _width_of(self, source: str) -> int | None:
-        """Return the number of features of a source's network, if its weights or its name say it."""
+        """Return the number of features of a source's network from its weights or its name; None if it is unknown."""
         if not TASK_TYPES[self.study.task(source).task_type].is_learnable:
             return None
         network = self.network_of(source)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class SuggestScheduler(AbstractBaseScheduler):
-    """Merges the pipelines of near tasks into blueprints for the pivot, as the section `suggest` says."""
+    """Merges the pipelines of near tasks into blueprints for the pivot, with the section `suggest`."""
 
     def create_routine(self) -> None:
         suggestions = self.study.suggestions
@@ -20,5 +20,5 @@ class SuggestScheduler(AbstractBaseScheduler):
         self.add("describe_suggestions", task=suggestions.pivot)
 
     def before_finishing_hook(self, step: "Step") -> None:
-        """Return of each suggestion its blueprint, as `mode.use_blueprint` takes it, and the source to pretrain on."""
+        """Return the blueprint of each suggestion for `mode.use_blueprint`, and the source to pretrain on."""
         step.return_value = [summary(read_suggestion(path)) for path in step.input.suggestion]

@@ -129,12 +129,12 @@ class TrainScheduler(AbstractBaseScheduler):
 
     @property
     def learns_co_tasks(self) -> bool:
-        """True if some variant learns other tasks beside its own."""
+        """True if a variant has co-tasks."""
         return any(options.learns_co_tasks for options in self.variant_options)
 
     @property
     def varies_co_tasks(self) -> bool:
-        """True if variants differ in their co-tasks: without a pivot each task then learns beside them in turn."""
+        """True if variants differ in their co-tasks. Without a pivot, each task is then the main task in turn."""
         return len({str((options.learns_co_tasks, options.co_tasks)) for options in self.variant_options}) > 1
 
     def variants_of(self, task: str) -> list[Variant]:
@@ -146,7 +146,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return [variant for variant, options in pairs if not _is_co_task(target, options.co_tasks)]
 
     def target_of(self, trained: str) -> str:
-        """Return the task that a network is trained for: that of its own, or the one whose fold is held out."""
+        """Return the task of a network; for nested tasks, the task whose fold is held out."""
         return trained.rpartition(NESTED)[0] if self.options.nested and NESTED in trained else trained
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class TrainScheduler(AbstractBaseScheduler):
 
     @property
     def _trained_sources(self) -> list[str]:
-        """Tasks beside the pivot that the mode trains too."""
+        """Tasks besides the pivot that the mode trains."""
         trained = [*self.pretrain_tasks, *(self.task_names if self.pivot is None else ())]
         return [task for task in trained if self.study.tasks.is_known(task)]
 
@@ -234,7 +234,7 @@ class TrainScheduler(AbstractBaseScheduler):
                 self.add("measure_masks" if what == "fold" else "measure_other_masks", **wildcards, eval=split)
 
     def _add_out_of_fold(self, task: str) -> None:
-        """Plan results that pool all folds, where each sample of them is predicted once."""
+        """Plan results that pool all folds, if each sample is predicted once."""
         if self.pools_folds(task) and "test" in self.subroutines:
             for run in self.runs_of(task):
                 self.add("test_out_of_fold", task=task, run=run.id)
@@ -292,7 +292,7 @@ class TrainScheduler(AbstractBaseScheduler):
         self.add("write_report", mode=self.mode)
 
     def _add_details(self) -> None:
-        """Plan explanations and operating points of each tested task, if the study wants them."""
+        """Plan explanations and operating points of each tested task, if the study sets them."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         for task in self.task_names if self.study.cfg.explain else ():
             check_explanations(self, task)
@@ -322,7 +322,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return [*searches, *super().announcement, *self.questions.refusals()]
 
     def others(self, task: str) -> list[tuple[str, str]]:
-        """Return other tasks and their splits that a network of this task is evaluated on."""
+        """Return other tasks and splits on which a network of this task is evaluated."""
         base = task.rpartition(NESTED)[0]
         own = [(base, "test")] if self.options.nested and self.study.tasks[base].has_test else []
         named = [(other, self.study.tasks[other]) for other in self.options.eval_on if other not in (task, base)]
@@ -333,7 +333,7 @@ class TrainScheduler(AbstractBaseScheduler):
     def guards(self) -> Guards:
         nested_co_tasks = self.learns_co_tasks and self.options.nested
         compared = self.options.eval_on or nested_co_tasks or self.pretrain_tasks
-        # Without them, planning goes through no runs in vain.
+        # Without them, planning need not visit all runs.
         return self.feature_baselines.guarded(guards_of(self) if compared else Guards(self.study))
 
     @cached_property
@@ -378,10 +378,10 @@ class TrainScheduler(AbstractBaseScheduler):
         return "summarize" in self.steps_by_rule
 
     def before_finishing_hook(self, step: "Step") -> None:
-        """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
+        """Return the best procedure and run of each task by validation; empty without tested networks."""
         step.return_value = best_runs(self, step.input.models, step.input.summary[0]) if self._is_tested else []
 
 
 def _is_co_task(task: str, co_tasks: list[str] | str | int | None) -> bool:
-    """Return True if co-tasks name a task; those that are drawn never include the one that learns beside them."""
+    """Return True if a task is listed as a co-task. Drawn co-tasks never include the main task."""
     return isinstance(co_tasks, list) and task in co_tasks

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Rewriting(AbstractBaseScheduler):
-    """Base of both modes. They train nothing, and run without other steps, which would use the rewritten files."""
+    """Base of both modes. They exclude other steps, which would use the rewritten files."""
 
     alone = True
     trained_tasks: ClassVar[list[str]] = []

@@ -1,4 +1,4 @@
-"""Feature baselines of a mode that tests networks: rows of its tables beside those of the networks."""
+"""Feature baselines of a mode that tests networks: additional rows of its tables."""
 
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class FeatureBaselines:
         """Plan features, predictions and tests of the baselines of a task.
 
         Raises:
-            MMLError: the task has masks, or the features are of no use for it.
+            MMLError: the task has masks, or the features do not suit it.
         """
         scheduler, features = self.scheduler, self.study.inputs.features
         if not scheduler.options.feature_baselines:
@@ -80,7 +80,7 @@ class FeatureBaselines:
         self._check_neighbours(task)
 
     def _check_neighbours(self, task: str) -> None:
-        """Refuse more neighbours than training samples, once the task is described."""
+        """Refuse more neighbours than training samples, if the task is described."""
         samples, folds = self.study.tasks.num_samples(task).get("train"), self.study.task(task).num_folds
         numbers = [model.neighbours for model in self.scheduler.options.feature_baselines if model.neighbours]
         if samples and numbers:

@@ -20,7 +20,7 @@ def head_of(scheduler: AbstractBaseScheduler, task: str, extractor: Extractor) -
     """Return the network of a task's head on the frozen backbone of an extractor, and plan its run.
 
     Raises:
-        MMLError: the task has no labels, or the study changes what is frozen.
+        MMLError: the task has no labels, or the study changes the frozen backbone.
     """
     study = scheduler.study
     kind = TASK_TYPES[study.task(task).task_type]
@@ -40,7 +40,7 @@ def head_of(scheduler: AbstractBaseScheduler, task: str, extractor: Extractor) -
 
 
 def _backbone(cfg: StudyConfig, extractor: Extractor) -> dict[str, Any]:
-    """Return the sections of a study that make its networks begin with the backbone of an extractor."""
+    """Return the sections with which networks of a study start from the backbone of an extractor."""
     sections: dict[str, Any] = {}
     if extractor.options.preprocessing is not None:
         sections["preprocessing"] = extractor.options.preprocessing.model_dump(mode="json", by_alias=True)
@@ -52,7 +52,7 @@ def _backbone(cfg: StudyConfig, extractor: Extractor) -> dict[str, Any]:
 
 
 def _frozen(task: TaskIdentity, extractor: Extractor) -> dict[str, Any]:
-    """Return the entries of a pipeline that keep its backbone as it is."""
+    """Return the entries of a pipeline that freeze its backbone."""
     if not extractor.models:
         return {"frozen": True}
     options = extractor.options

@@ -8,7 +8,7 @@ from mml_lib.pipelines.feature_baselines import BaselineEntries
 from mml_lib.schedulers.base import Options
 
 ALONE = "none"
-"""The `co_tasks` of networks that learn no other task."""
+"""Value of `co_tasks` for networks without co-tasks."""
 
 
 class TrainOptions(Options):
@@ -84,7 +84,7 @@ class TrainOptions(Options):
 
     @property
     def learns_co_tasks(self) -> bool:
-        """True if other tasks are learned beside the pivot."""
+        """True if networks have co-tasks."""
         return self.multitask and self.co_tasks != ALONE
 
     @property
