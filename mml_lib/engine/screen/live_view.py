@@ -138,11 +138,11 @@ class LiveView:
         """Return the view."""
         rules = self._rules()
         lines = rules.plain.count("\n") + 1
-        shown = max(1, self.console.height - OTHER_LINES - lines)
+        max_steps = max(1, self.console.height - OTHER_LINES - lines)
         steps = self.progress.steps()
-        parts: list[Any] = [Text(""), self._progress_line(), rules, Text(""), self._running(steps[:shown])]
-        if len(steps) > shown:
-            parts.append(Text(f"… and {len(steps) - shown} more run", style="dim"))
+        parts: list[Any] = [Text(""), self._progress_line(), rules, Text(""), self._running(steps[:max_steps])]
+        if len(steps) > max_steps:
+            parts.append(Text(f"… and {len(steps) - max_steps} more run", style="dim"))
         return Group(*parts, Text(FOOTER, style="dim"), Text(""))
 
     def _progress_line(self) -> Table:

@@ -245,7 +245,7 @@ def test_what_is_no_image_is_refused(projects: dict):
 def test_a_run_without_weights_names_the_command_that_makes_them(tmp_path: Path):
     project = deployed_project(tmp_path)
     project.path("parameters", 1).unlink()
-    with pytest.raises(MMLError, match=r"fold 1 .*snakemake train .*retrain=true"):
+    with pytest.raises(MMLError, match=r"fold 1; .*snakemake train .*retrain=true"):
         load_predictor(**project.options)
     assert load_predictor(**project.options, folds=0).task == "t"
 

@@ -29,7 +29,7 @@ MISTAKES = [
     ({"space": {BATCH: {"low": 16, "high": 64, "step": 0.5}}}, "16.5 lies in the range"),
     ({"space": RATE, "start": [{"optimizer.lr": 0.15}]}, "write 0.16"),
     ({"space": RATE, "start": [{"optimizer.lr": 0.2}]}, "write 0.19"),
-    ({"space": RATE, "start": [{"optimizer.lr": "0.16"}]}, '"0.16" is no number'),
+    ({"space": RATE, "start": [{"optimizer.lr": "0.16"}]}, '"0.16" is not a number'),
     ({"objective": "loss", "space": {"loss": ["cross_entropy", "focal"]}}, "search.objective"),
     ({"objective": ["accuracy", "loss"], "space": {"loss.label_smoothing": [0.0, 0.1]}}, "search.objective"),
     ({"objective": "loss", "space": {"class_weights": [None, "balanced"]}}, "search.objective"),

@@ -150,7 +150,7 @@ def test_a_run_whose_pipeline_is_written_keeps_its_trial(tmp_path: Path):
     check_unchanged(path, TrialRecord(1, {}, trial.run))
     path.write_text(Pipeline(follow_search(run.pipeline.content, trial.content, trial.run)).to_yaml())
     check_unchanged(path, TrialRecord(1, {}, trial.run))
-    with pytest.raises(MMLError, match="remove that file and the networks"):
+    with pytest.raises(MMLError, match="remove this file and the networks"):
         check_unchanged(path, TrialRecord(2, {}, "0a1b2c3d"))
 
 
