@@ -241,8 +241,8 @@ def code_key(max_age: float = 0) -> list[object]:
     if time.monotonic() >= _library_state[0] + max_age:
         _library_state = time.monotonic(), _library_files()
     variables = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_AT_IMPORT)}
-    threads = [key for key in variables if key.endswith("_NUM_THREADS")]
-    return [sys.executable, sys.version, _library_state[1], {key: variables[key] for key in variables if key not in threads}]
+    without_threads = {key: value for key, value in variables.items() if not key.endswith("_NUM_THREADS")}
+    return [sys.executable, sys.version, _library_state[1], without_threads]
 
 
 _library_state: tuple[float, list[tuple[str, int]]] = (-math.inf, [])
