@@ -9,7 +9,7 @@ from mml_lib.machine import warm_start
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Has an entry for each time that the files of the library are looked at."""
     made: list[int] = []
-    monkeypatch.setattr(warm_start, "_looked_up", (-float("inf"), []))
+    monkeypatch.setattr(warm_start, "_library_state", (-float("inf"), []))
     monkeypatch.setattr(warm_start, "_library_files", lambda: made.append(len(made)) or [("module.py", len(made))])
     return made
 
