@@ -56,7 +56,7 @@ def test_job_of_several_steps_of_a_network_starts_one_warm_process(
 ):
     launched: list[list[str]] = []
     monkeypatch.setattr(jobs, "launch_warm_process", lambda scripts: launched.append(list(scripts)))
-    monkeypatch.setattr(jobs, "start_warm_first", lambda: None)
+    monkeypatch.setattr(jobs, "start_scripts_warm", lambda: None)
     monkeypatch.setenv(FOLDER, "of the machine that submitted the job")
     start_warm_in_job.cache_clear()
     for _ in range(2):  # an outer pipeline reads the rules again
