@@ -37,12 +37,13 @@ def bare(work: str, folder: Path, **environment: str) -> Seconds:
     return run_measured(command, folder, {"PYTHONPATH": str(REPOSITORY)} | environment)
 
 
-def compare(figures: Figures, name: str, of: str, ours: list[Seconds], other: list[Seconds], **limit: float) -> None:
-    """Record the ratio of processor time, or of time by the clock, as the limit is named."""
-    for by, at_most in limit.items():
-        place = ("processor", "clock").index(by)
-        ratio = median_ratio([pair[place] for pair in ours], [pair[place] for pair in other])
-        figures.record(f"{name}, {by}", ratio, of=of, by=by, at_most=at_most)
+def compare(
+    figures: Figures, name: str, of: str, ours: list[Seconds], other: list[Seconds], by: str, limit: float | None
+) -> None:
+    """Record the ratio of processor time, or of time by the clock."""
+    place = ("processor", "clock").index(by)
+    ratio = median_ratio([pair[place] for pair in ours], [pair[place] for pair in other])
+    figures.record(f"{name}, {by}", ratio, of=of, by=by, at_most=limit)
 
 
 def test_demo_study_next_to_a_bare_loop_with_its_epochs(tmp_path: Path, figures: Figures):
@@ -57,9 +58,9 @@ def test_demo_study_next_to_a_bare_loop_with_its_epochs(tmp_path: Path, figures:
         for name, environment in threads.items():
             seconds[name].append(bare("digits", tmp_path / "bare", **environment))
     clock, processor = threads
-    for name, limit in (("networks", 1.4), ("whole", 1.8)):
-        compare(figures, f"demo study, {name}", processor, seconds[name], seconds[processor], processor=limit)
-        compare(figures, f"demo study, {name}", clock, seconds[name], seconds[clock], clock=limit)
+    for name, limit in (("networks", 1.8), ("whole", 2.4)):
+        compare(figures, f"demo study, {name}", processor, seconds[name], seconds[processor], "processor", limit)
+        compare(figures, f"demo study, {name}", clock, seconds[name], seconds[clock], "clock", limit)
     accuracies = [float(value) for value in (tmp_path / "bare/accuracy.txt").read_text().split()]
     assert np.mean(accuracies) > 0.9
 
@@ -78,6 +79,6 @@ def test_packing_2000_jpegs_next_to_bare_loops(tmp_path: Path, figures: Figures)
         for loop in ("pillow", "cv2"):
             seconds[loop].append(bare(loop, tmp_path))
     for loop in ("pillow", "cv2"):
-        compare(
-            figures, f"packing 2,000 JPEG of 512×512, {loop}", f"a bare loop by {loop}", seconds["ours"], seconds[loop]
-        )
+        name, of = f"packing 2,000 JPEG of 512×512, {loop}", f"a bare loop by {loop}"
+        compare(figures, name, of, seconds["ours"], seconds[loop], "clock", None)
+        compare(figures, name, of, seconds["ours"], seconds[loop], "processor", 3)
