@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mml_lib.config.pipeline_folder import LIBRARY
-from mml_lib.engine.cluster.group_patches import call_before_planning, go_on_in_job, is_done
+from mml_lib.engine.cluster.group_patches import call_before_planning, is_done, keep_going_in_job
 from mml_lib.engine.cluster.network_jobs import CORE, HEAVY
 from mml_lib.engine.patches import keep_job_number, start_scripts_warm
 from mml_lib.errors import MMLError
@@ -32,7 +32,7 @@ def prepare_job(has_warm_start: bool) -> None:
     """
     slurm.name_job()
     keep_job_number(slurm.own_job)
-    go_on_in_job(slurm.count_steps)
+    keep_going_in_job(slurm.count_steps)
     call_before_planning(skip_finished_targets)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     start_warm_in_job(target_rules(sys.argv) if has_warm_start else ())

@@ -1,1 +1,1 @@
-"""Jobs of a cluster: which steps share one, and what a Snakemake within one does."""
+"""Cluster jobs: grouping of steps, and the Snakemake within a job."""

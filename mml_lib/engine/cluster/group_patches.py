@@ -1,7 +1,7 @@
 """Patches of Snakemake's group jobs: several steps in one cluster job.
 
-`tests/unit/engine/test_group_patches.py` has a test for each that fails once the installed version needs it no more.
-Groups of other ids, such as those of an outer pipeline, stay as they are.
+`tests/unit/engine/test_group_patches.py` has a test for each that fails when the installed version no longer needs
+it. Groups with other ids, such as those of an outer pipeline, are not changed.
 """
 
 import os
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from snakemake.jobs import GroupJob, Job
 
 _own_ids: set[str] = set()
-"""Ids of the groups that MML has made."""
+"""Ids of MML's groups."""
 
 
 def group_steps(
     ids: Callable[["DAG"], Mapping["Job", str]], resources: Callable[[Collection["Job"]], dict[str, int | str]]
 ) -> None:
-    """Have Snakemake make one job of the steps with one id.
+    """Have Snakemake submit the steps with one id as one job.
 
-    `group:` gives an id by wildcards, before it is known which steps are left, and `--group-components` joins any
-    networks in any order. A step with a group is none that runs beside Snakemake, not even where it is alone. Snakemake
-    adds up memory and GPUs of steps that could run at once. It compares all groups with all steps that they need,
-    once for each step of a group, recursively. This can go when a plugin may group the steps of a plan.
+    `group:` sets ids by wildcards, before the remaining steps are known, and `--group-components` joins networks in an
+    arbitrary order. A single step with a group is never a local step. Snakemake adds up memory and GPUs of steps that
+    could run in parallel. It compares all groups with all steps that they need, recursively, once for each step of a
+    group. This can go when a plugin may group the steps of a plan.
 
     Args:
-        ids: gives the id of each step of a plan that has one.
-        resources: gives the resources of a job by its steps.
+        ids: returns the ids of grouped steps of a plan.
+        resources: returns the resources of a job from its steps.
     """
     from snakemake.dag import DAG
     from snakemake.iocontainers import ResourceList
@@ -51,8 +51,8 @@ def group_steps(
 
     def check_groups(dag: Any) -> None:
         groups = dag._group
-        others = {group for group in groups.values() if not is_own(group)}
-        dag._group = {next(iter(group)): group for group in others}
+        foreign = {group for group in groups.values() if not is_own(group)}
+        dag._group = {next(iter(group)): group for group in foreign}
         try:
             check(dag)
         finally:
@@ -73,11 +73,11 @@ def group_steps(
 
 
 def keep_finished_steps() -> None:
-    """Have Snakemake keep the finished steps of a job that fails, and repeat the others only.
+    """Have Snakemake keep the finished steps of a failed job, and repeat only the others.
 
-    It removes the outputs of all steps, submits all of them again, marks them as unfinished, and reports each of them
-    as failed, without the reason. Steps after finished ones wait for the whole job. This can go when it treats the
-    steps of a group as it treats those of no group.
+    Snakemake removes the outputs of all steps, submits all of them again, marks them as unfinished, and reports each of
+    them as failed, without a reason. Steps after finished ones wait for the whole job. This can go when Snakemake
+    treats steps of a group like other steps.
     """
     from snakemake.jobs import GroupJob
     from snakemake.logging import logger
@@ -134,8 +134,8 @@ def keep_finished_steps() -> None:
 def call_before_planning(*functions: Callable[["DAG"], None]) -> None:
     """Have Snakemake call functions before it plans the steps of a job.
 
-    The options of a job, such as its steps, are there only once the Snakefile is read. This can go when Snakemake has a
-    hook there.
+    The options of a job, such as its steps, are known only after reading the Snakefile. This can go when Snakemake has
+    a hook there.
 
     Args:
         functions: called with the empty plan.
@@ -152,62 +152,62 @@ def call_before_planning(*functions: Callable[["DAG"], None]) -> None:
     DAG.init = init_after
 
 
-def go_on_in_job(count: Callable[[int], None]) -> None:
-    """Have the Snakemake in a job go on after a failed step, and state before each step how many it has done.
+def keep_going_in_job(count: Callable[[int], None]) -> None:
+    """Have the Snakemake in a job continue after a failed step, and report the number of finished steps.
 
-    Other networks of the job do not need it. This can go when the option `--keep-going` is handed to jobs.
+    Other networks of the job do not depend on the failed step. This can go when jobs inherit `--keep-going`.
 
     Args:
-        count: called with the number of steps that are done.
+        count: called with the number of finished steps.
     """
     from snakemake.scheduling.job_scheduler import JobScheduler
 
     run = JobScheduler.run
 
-    def go_on(scheduler: Any, jobs: Any, executor: Any = None) -> None:
+    def run_on(scheduler: Any, jobs: Any, executor: Any = None) -> None:
         scheduler.keepgoing = True
         count(scheduler.finished_jobs)
         run(scheduler, jobs, executor)
 
-    JobScheduler.run = go_on
+    JobScheduler.run = run_on
 
 
 def is_own(group: "GroupJob") -> bool:
-    """Return True for a group that MML has made."""
+    """Return True for a group of MML."""
     return group.groupid in _own_ids
 
 
 def finished(group: "GroupJob") -> set["Job"]:
-    """Return the steps of a job that are done since it was submitted."""
-    next(iter(group.jobs)).dag.workflow.persistence._clear_cache()  # others have removed marks
+    """Return the steps of a job that have finished since its submission."""
+    next(iter(group.jobs)).dag.workflow.persistence._clear_cache()  # jobs have removed marks of unfinished outputs
     return {job for job in group.jobs if is_done(job.dag, job.output)}
 
 
 def unfinished(group: "GroupJob") -> list["Job"]:
-    """Return the steps of a job, without those that are done since it was submitted."""
+    """Return the steps of a job that have not finished since its submission."""
     done = finished(group) if getattr(group, "_mml_registered", False) else set()
     return [job for job in group.jobs if job not in done]
 
 
 def failed_steps(group: "GroupJob") -> list["Job"]:
-    """Return the unfinished steps of a job that do not wait for others of them, by rule; all of a group of others."""
-    left = set(unfinished(group))
+    """Return the unfinished steps of a job that do not wait for each other, by rule; all steps of foreign groups."""
+    remaining = set(unfinished(group))
     if not is_own(group):
         return list(group.jobs)
     return sorted(
-        (job for job in left if left.isdisjoint(job.dag.dependencies[job])),
+        (job for job in remaining if remaining.isdisjoint(job.dag.dependencies[job])),
         key=lambda job: (job.rule.name, str(job.wildcards)),
     )
 
 
 def is_done(dag: "DAG", outputs: Iterable[Any]) -> bool:
-    """Return True if outputs exist and have no mark of a step that was submitted or started since.
+    """Return True if outputs exist and are not marked as unfinished.
 
-    Temporary ones may be gone, unless a step has no others.
+    Temporary outputs may be missing, unless a step has no others.
     """
     from snakemake.io import is_flagged
 
     persistence, paths = dag.workflow.persistence, list(outputs)
     marked = persistence._filter_incomplete_keys([persistence._get_key(path) for path in paths])
-    kept = [path for path in paths if not is_flagged(path, "temp")] or paths
-    return not marked and all(map(os.path.lexists, kept))
+    required = [path for path in paths if not is_flagged(path, "temp")] or paths
+    return not marked and all(map(os.path.lexists, required))

@@ -1,6 +1,6 @@
 """Cluster jobs of networks: the steps of a network share one job, and so do several small networks.
 
-A job has networks of which none needs another, and it starts once the inputs of all its steps are there. Its steps run
+The networks of a job do not need each other. A job starts when the inputs of all its steps exist, and runs its steps
 one after another.
 """
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 HEAVY = ("train_fold", "tune_fold", "predict_fold", "predict_other")
-"""Rules whose steps are submitted to a cluster, the one that takes most first."""
+"""Rules whose steps are submitted to a cluster, the most expensive one first."""
 
 CORE = ("train_fold", "tune_fold", "predict_fold", "test_fold")
-"""Rules of a network's own steps."""
+"""Rules of the steps of a network on its own task."""
 
-ELSEWHERE = ("predict_other", "test_other")
+OTHER_TASKS = ("predict_other", "test_other")
 """Rules of the steps of a network on other tasks."""
 
-FURTHER = (*ELSEWHERE, "calibrate_fold", "calibrate_other", "measure_masks", "measure_other_masks")
-"""Rules of steps that join the job of their network, unless they need what comes later."""
+JOINING = (*OTHER_TASKS, "calibrate_fold", "calibrate_other", "measure_masks", "measure_other_masks")
+"""Rules of steps that join the job of their network, unless they depend on later networks."""
 
 SHORTEST = 15 * 60
-"""Seconds that a job takes at least with `networks_per_job: auto`, where there are enough networks."""
+"""Least duration of a job in seconds with `networks_per_job: auto`, if there are enough networks."""
 
 LONGEST = 24 * 60
 """Minutes that a job with `networks_per_job: auto` requests at most, unless a single network requests more."""
@@ -44,7 +44,7 @@ NAME_LENGTH = 80
 """Characters of a task's name in the id of a job."""
 
 SIZES = ("mem", "disk")
-"""Resources that Snakemake states as text beside their number of MB."""
+"""Resources that Snakemake has both as text and as a number of MB."""
 
 Network = tuple[str, str, str]
 """Task, run and fold."""
@@ -57,7 +57,7 @@ class Remaining:
     Args:
         network: the network.
         jobs: Snakemake's jobs of the steps.
-        level: number of networks, one after another, that it needs.
+        level: length of the longest chain of networks on which it depends.
     """
 
     network: Network
@@ -66,7 +66,7 @@ class Remaining:
 
 
 def job_ids(study: "Study", dag: "DAG") -> dict["Job", str]:
-    """Return the id of the cluster job of each step that shares one with others.
+    """Return the id of the cluster job of each step that shares a job.
 
     Args:
         study: the study.
@@ -87,13 +87,13 @@ def job_ids(study: "Study", dag: "DAG") -> dict["Job", str]:
         return remaining.level, -_gpus(study, remaining), (rank, int(fold)), remaining.network
 
     left = sorted(remaining_networks(study.rule_names, jobs, dag.dependencies), key=place)
-    alike: defaultdict[tuple[int, int], list[Remaining]] = defaultdict(list)
+    by_level: defaultdict[tuple[int, int], list[Remaining]] = defaultdict(list)
     for remaining in left:
-        alike[place(remaining)[:2]].append(remaining)
+        by_level[place(remaining)[:2]].append(remaining)
     number = study.cfg.networks_per_job
     chunks = [
         chunk
-        for networks in alike.values()
+        for networks in by_level.values()
         for chunk in (_by_time(study, networks) if number == "auto" else _by_number(networks, number))
     ]
     shared = [chunk for chunk in chunks if sum(len(remaining.jobs) for remaining in chunk) > 1]
@@ -103,7 +103,7 @@ def job_ids(study: "Study", dag: "DAG") -> dict["Job", str]:
 def is_of_network(names: RuleNames, job: "AbstractJob") -> bool:
     """Return True for a step, or a group of steps, that may share the job of a network."""
     steps = job.jobs if job.is_group() else [job]
-    return all(names.of_job(step) in (*CORE, *FURTHER) for step in steps)
+    return all(names.of_job(step) in (*CORE, *JOINING) for step in steps)
 
 
 def remaining_networks(
@@ -113,32 +113,39 @@ def remaining_networks(
 
     Args:
         names: MML's names of the rules.
-        jobs: the steps that are left.
+        jobs: the remaining steps.
         dependencies: the steps that each step needs.
     """
-    left = list(jobs)
-    rules = {job: names.of_job(job) for job in left}
+    remaining_jobs = list(jobs)
+    rules = {job: names.of_job(job) for job in remaining_jobs}
     steps: defaultdict[Network, list[Job]] = defaultdict(list)
-    for job in left:
-        if rules[job] in (*CORE, *FURTHER):
+    for job in remaining_jobs:
+        if rules[job] in (*CORE, *JOINING):
             steps[_network_of(job)].append(job)
-    networks = {job: network for network, own in steps.items() for job in _core(own, rules)}
-    order, levels = _levels(left, networks, dependencies)
-    members = {network: [job for job in own if networks.get(job) == network] for network, own in steps.items()}
+    networks = {job: network for network, network_jobs in steps.items() for job in _core(network_jobs, rules)}
+    order, levels = _levels(remaining_jobs, networks, dependencies)
+    members = {
+        network: [job for job in network_jobs if networks.get(job) == network]
+        for network, network_jobs in steps.items()
+    }
     for job in order:
-        if rules[job] not in FURTHER or job in networks or not members[network := _network_of(job)]:
+        if rules[job] not in JOINING or job in networks or not members[network := _network_of(job)]:
             continue
         outside = [other for other in dependencies[job] if networks.get(other) != network]
         if max((levels.get(networks.get(other, other), 0) for other in outside), default=0) < levels[network]:
             networks[job] = network
             members[network].append(job)
-    return [Remaining(network, tuple(own), levels[network]) for network, own in members.items() if own]
+    return [
+        Remaining(network, tuple(network_jobs), levels[network])
+        for network, network_jobs in members.items()
+        if network_jobs
+    ]
 
 
 def _core(steps: Sequence["Job"], rules: Mapping["Job", str | None]) -> list["Job"]:
-    """Return the steps that make the job of a network; empty if no heavy one is left."""
-    for wanted in (CORE, ELSEWHERE):
-        core = [job for job in steps if rules[job] in wanted]
+    """Return the main steps of a network's job; empty without a remaining heavy step."""
+    for rules_of_job in (CORE, OTHER_TASKS):
+        core = [job for job in steps if rules[job] in rules_of_job]
         if any(rules[job] in HEAVY for job in core):
             return core
     return []
@@ -147,9 +154,9 @@ def _core(steps: Sequence["Job"], rules: Mapping["Job", str | None]) -> list["Jo
 def _levels(
     left: Sequence["Job"], networks: dict["Job", Network], dependencies: Mapping["Job", Collection["Job"]]
 ) -> tuple[list["Job"], dict["Job | Network", int]]:
-    """Return the steps in an order in which each comes after those that it needs, and the level of each network.
+    """Return the steps in topological order, and the level of each network.
 
-    Networks that need each other have no place in the order: their steps are removed from `networks`.
+    Networks that need each other have no order: their steps are removed from `networks`.
     """
     needed: defaultdict[Job | Network, set[Job | Network]] = defaultdict(set)
     following: defaultdict[Job | Network, set[Job | Network]] = defaultdict(set)
@@ -185,7 +192,7 @@ def _network_of(job: "Job") -> Network:
 
 
 def _gpus(study: "Study", remaining: Remaining) -> int:
-    """Return the number of GPUs of a network's training, 0 without one that is left."""
+    """Return the number of GPUs of a network's training; 0 without a remaining training."""
     number = study.gpus.number("train_fold")
     trainings = study.rule_names.jobs(remaining.jobs, "train_fold")
     return max((number(job.wildcards) if callable(number) else number for job in trainings), default=0)
@@ -196,18 +203,18 @@ def _by_number(networks: Sequence[Remaining], number: int) -> list[Sequence[Rema
 
 
 def _by_time(study: "Study", networks: Sequence[Remaining]) -> list[Sequence[Remaining]]:
-    """Return the networks of each job by their expected times; a network without one has a job of its own."""
+    """Return the networks of each job, by expected times. A network with an unknown time has a separate job."""
     seconds_of = _expected_seconds(study)
     minutes_of = _requested_minutes(study.rule_names)
     chunks: list[list[Remaining]] = []
     seconds, minutes = float("inf"), 0
     for remaining in networks:
-        own, requested = seconds_of(remaining), minutes_of(remaining)
-        if own is None or seconds >= SHORTEST or minutes + requested > LONGEST:
+        expected, requested = seconds_of(remaining), minutes_of(remaining)
+        if expected is None or seconds >= SHORTEST or minutes + requested > LONGEST:
             chunks.append([])
             seconds, minutes = 0.0, 0
         chunks[-1].append(remaining)
-        seconds += float("inf") if own is None else own
+        seconds += float("inf") if expected is None else expected
         minutes += requested
     return [*chunks]
 
@@ -244,7 +251,7 @@ def _requested_minutes(names: RuleNames) -> Callable[[Remaining], int]:
 
 
 def _id_of(names: RuleNames, networks: Sequence[Remaining]) -> str:
-    """Return the id of a job: its heaviest rule, its first network and the number of the others."""
+    """Return the id of a job: its most expensive rule, its first network and the number of the others."""
     rules = {names.of_job(job): job.rule.name for remaining in networks for job in remaining.jobs}
     heaviest = next(rules[rule] for rule in HEAVY if rule in rules)
     task, run, fold = networks[0].network
@@ -255,22 +262,22 @@ def _id_of(names: RuleNames, networks: Sequence[Remaining]) -> str:
 def combined_resources(study: "Study", jobs: Collection["Job"]) -> dict[str, int | str]:
     """Return the resources of a cluster job whose steps run one after another.
 
-    Times of heavy steps add up; all light ones together have a few minutes. Of other numbers the largest counts. Of
-    texts, such as a partition, that of the heaviest step counts.
+    Times of heavy steps are added up; all light steps together get a few minutes. The maximum of other numbers counts.
+    Texts, such as a partition, are those of the most expensive step.
 
     Args:
         study: the study.
         jobs: the steps.
     """
     names = study.rule_names
-    rank = {rule: number for number, rule in enumerate((*HEAVY, *CORE, *FURTHER)[::-1])}
+    rank = {rule: number for number, rule in enumerate((*HEAVY, *CORE, *JOINING)[::-1])}
     ordered = sorted(jobs, key=lambda job: (-rank[names.of_job(job) or ""], str(job)))
     combined: dict[str, int | str] = {}
     heavy, light = 0, 0
     for job in ordered:
         for name, value in job.resources.items():
             if name in SIZES or not isinstance(value, int):
-                if name not in SIZES and type(value) is str:  # what only the node knows is of another type
+                if name not in SIZES and type(value) is str:  # values that are known only on the node have another type
                     combined.setdefault(name, value)
             elif name == "runtime":
                 heavy += value * (names.of_job(job) in HEAVY)
