@@ -78,7 +78,7 @@ def test_profile_names_a_study_file_and_values(tmp_path: Path):
         (["--configfile", "latin.yaml"], "error: latin.yaml is not UTF-8"),
         (
             ["--configfile", "study.yaml", "info"],
-            "error: --configfile: there is no file info; a target",
+            "error: --configfile: there is no file info; write targets before this option",
         ),
         (
             ["--config", "trainer.max_epochs=x", "--configfile", "study.yaml"],
