@@ -278,18 +278,22 @@ print(json.dumps(ended))
 """
 
 
-def test_snakemake_gets_forks_without_clients_and_its_group_signals_them(tmp_path: Path):
+def run_as_snakemake(code: str, folder: Path) -> list[str]:
+    """Run code in a folder as a Snakemake with a warm process of its own, and return the lines that it prints."""
     variables = {key: value for key, value in os.environ.items() if key not in (SUPERVISOR, FOLDER)}
-    boss = subprocess.run(
-        [sys.executable, "-c", DIRECT],
-        cwd=tmp_path,
-        env=variables | {"PYTHONPATH": str(LIBRARY)},
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=variables | {"PYTHONPATH": f"{LIBRARY}:{folder}"},
         text=True,
         stdout=subprocess.PIPE,
         start_new_session=True,
         check=True,
-    )
-    first, last = boss.stdout.splitlines()
+    ).stdout.splitlines()
+
+
+def test_snakemake_gets_forks_without_clients_and_its_group_signals_them(tmp_path: Path):
+    first, last = run_as_snakemake(DIRECT, tmp_path)
     assert first == "True value"
     *ended, without_relay = json.loads(last)
     assert [end["status"] for end in ended] == [3, -9, 7]
@@ -310,16 +314,8 @@ print(os.environ[FOLDER], os.path.exists(os.environ[FOLDER]))
 
 
 def test_folder_of_a_killed_process_is_removed_when_its_snakemake_has_ended(tmp_path: Path):
-    variables = {key: value for key, value in os.environ.items() if key not in (SUPERVISOR, FOLDER)}
-    boss = subprocess.run(
-        [sys.executable, "-c", KILLED],
-        cwd=tmp_path,
-        env=variables | {"PYTHONPATH": str(LIBRARY)},
-        text=True,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    folder, was_there = boss.stdout.split()
+    (line,) = run_as_snakemake(KILLED, tmp_path)
+    folder, was_there = line.split()
     assert was_there == "True"
     deadline = time.monotonic() + 20
     while os.path.exists(folder):
@@ -341,16 +337,7 @@ print(run_in_fork("step.py", dict(os.environ), wait=False)["status"])
 def test_steps_wait_for_a_light_process_that_imports_their_modules_and_no_torch(tmp_path: Path):
     (tmp_path / "planned.py").write_text("from no_such_package import part\nfrom this_planned import part\n")
     (tmp_path / "this_planned.py").write_text("part = 1\n")
-    variables = {key: value for key, value in os.environ.items() if key not in (SUPERVISOR, FOLDER)}
-    boss = subprocess.run(
-        [sys.executable, "-c", LIGHT],
-        cwd=tmp_path,
-        env=variables | {"PYTHONPATH": f"{LIBRARY}:{tmp_path}"},
-        text=True,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    assert boss.stdout.splitlines() == ["False True", "0"]
+    assert run_as_snakemake(LIGHT, tmp_path) == ["False True", "0"]
 
 
 def test_process_within_a_cluster_job_leaves_its_signals_to_steps(tmp_path: Path):
