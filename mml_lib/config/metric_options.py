@@ -88,3 +88,10 @@ class StoreBest(Section):
     def sign(self) -> int:
         """1 where large values are good, -1 where small ones are."""
         return 1 if self.mode == "max" else -1
+
+
+def as_store_best(value: Any) -> Any:
+    """Return the section `store_best` of a study that switches it on or off, or names a metric."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return {"metric": value} if isinstance(value, str) else value

@@ -24,7 +24,7 @@ from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
-from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
+from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest, as_store_best
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.sections import Clean, Mode, Paths, Resources, Reuse, RunId, Section, Target
 from mml_lib.config.task_options import Pivot, Preprocessing, SharedDataSet, TaggedName, Tagging, Task, TaskName
@@ -61,12 +61,6 @@ def _variable(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError("a value is no name of an environment variable; export the URL as one, and write its name")
     return name
-
-
-def _as_store_best(value: Any) -> Any:
-    if isinstance(value, bool):
-        return {} if value else None
-    return {"metric": value} if isinstance(value, str) else value
 
 
 def _switched(value: Any) -> Any:
@@ -169,7 +163,7 @@ class StudyConfig(Section):
         "trainings on a GPU.",
     )
     callbacks: dict[str, Target] = Field(default_factory=dict, description="Additional Lightning callbacks by name.")
-    store_best: Annotated[StoreBest | None, BeforeValidator(_as_store_best)] = Field(
+    store_best: Annotated[StoreBest | None, BeforeValidator(as_store_best)] = Field(
         None,
         description="Store the weights of the epoch that is best on the validation split: true (lowest loss), the "
         "name of a metric, or {metric, mode}; unset: the last epoch.",
