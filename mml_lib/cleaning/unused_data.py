@@ -107,7 +107,7 @@ def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] |
     for path in folder.rglob("*"):
         unpacked = source.get("downloads") and path.is_relative_to(folder / UNPACKED)
         if not (path in made or path.is_dir() or unpacked):
-            return f"{path} is no part of the data set"
+            return f"{path} is not part of the data set"
     return None
 
 

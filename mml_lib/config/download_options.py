@@ -18,7 +18,7 @@ HIDDEN = "not shown"
 
 def _no_placeholder(digest: str) -> str:
     if digest in (digest * 2)[1:-1]:
-        raise ValueError(f"{digest[:8]}… is no checksum but a placeholder; `sha256sum` tells that of a file you trust")
+        raise ValueError(f"{digest[:8]}… is a placeholder, not a checksum; `sha256sum FILE` prints the checksum")
     return digest
 
 

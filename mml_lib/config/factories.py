@@ -137,7 +137,7 @@ def _check_kind(target: Any, path: str, kind: type) -> None:
     if isinstance(target, type):
         if issubclass(target, kind):
             return
-        raise MMLError(f"{path} is no {kind.__name__} ({kind.__module__}), which is needed here; name a class that is")
+        raise MMLError(f"{path} does not derive from {kind.__module__}.{kind.__name__}; name a class that does")
     if not inspect.isfunction(target) or not (is_of_plugin(target) or _makes(target, kind)):
         raise MMLError(
             f"{path} is not called: it does not say that it makes a {kind.__name__} ({kind.__module__}); name such a "

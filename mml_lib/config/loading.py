@@ -53,18 +53,18 @@ MEMBER = re.compile(
 """Parts of a key's path by which pydantic marks the members of a union."""
 
 NO_NAME = (
-    "'{value}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', no space, no slash, and begin with a "
-    "letter or digit"
+    "'{value}' ({key}) is not a valid name: use letters, digits, '_', '-' and '.', no space, no slash, and begin with "
+    "a letter or digit"
 )
 
 MISMATCHES = {
-    TAGS: "{key}: '{value}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0",
+    TAGS: "{key}: '{value}' is not a chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0",
     URL: "{key}: '{value}' cannot be fetched: a URL begins with https://, http:// or file://",
     PROJECT_REFERENCE: "{key}: '{value}' names no project; write it as project, or project#run for one run of it",
-    FILE_NAME: "{key}: '{value}' is no file name; write it without folders, of letters, digits and ( ) + - . _",
-    KAGGLE_NAME: "{key}: '{value}' is no data set of Kaggle; write owner/name, or competitions/name",
-    SHA256: "{key}: '{value}' is no SHA-256 checksum, which has 64 hexadecimal digits (sha256sum prints it)",
-    MD5: "{key}: '{value}' is no MD5 checksum, which has 32 hexadecimal digits (md5sum prints it)",
+    FILE_NAME: "{key}: '{value}' is not a file name; write it without folders, of letters, digits and ( ) + - . _",
+    KAGGLE_NAME: "{key}: '{value}' is not a data set of Kaggle; write owner/name, or competitions/name",
+    SHA256: "{key}: '{value}' is not a SHA-256 checksum, which has 64 hexadecimal digits (sha256sum prints it)",
+    MD5: "{key}: '{value}' is not an MD5 checksum, which has 32 hexadecimal digits (md5sum prints it)",
     NAME: NO_NAME,
     TAGGED_NAME: NO_NAME,
 }

@@ -59,7 +59,9 @@ def _existing_file(path: Path) -> Path:
 def _variable(name: str) -> str:
     """Refuse what is no name of an environment variable, such as a URL, without repeating it."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
-        raise ValueError("a value is no name of an environment variable; export the URL as one, and write its name")
+        raise ValueError(
+            "the value is not the name of an environment variable; export the URL as one and write its name"
+        )
     return name
 
 

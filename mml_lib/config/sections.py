@@ -36,7 +36,7 @@ class Section(Settled):
             value = values.get(key)
             for entry in value if isinstance(value, list) else [value]:
                 if isinstance(entry, bool | Word):
-                    raise KindError(f"{str(entry).lower()} is no number; write one", (key,))
+                    raise KindError(f"{str(entry).lower()} is not a number; write one", (key,))
         return values
 
 
@@ -118,7 +118,7 @@ References = Annotated[
 
 def checked_run_id(run: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{8}", run):
-        raise ValueError(f"'{run}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
+        raise ValueError(f"'{run}' is not a run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
     return run
 
 

@@ -62,7 +62,7 @@ def _as_color_lists(colors: Any) -> Any:
     for name, listed in lists.items():
         for color in listed:
             if not _is_color(color):
-                raise ValueError(f"{color!r} is no colour of '{name}'; write [red, green, blue], each from 0 to 255")
+                raise ValueError(f"{color!r} is not a colour of '{name}'; write [red, green, blue], each from 0 to 255")
     return {name if isinstance(name, bool) else str(name): listed for name, listed in lists.items()}
 
 

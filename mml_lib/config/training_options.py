@@ -225,7 +225,7 @@ class Adapters(Section):
             try:
                 re.compile(f"(?:{pattern})")
             except re.error as error:
-                raise ValueError(f"'{pattern}' is no regular expression: {error}") from error
+                raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
         return value
 
 

@@ -31,7 +31,7 @@ def images_of_table(table: Path) -> list[TableRow]:
     except OSError as error:
         raise MMLError(f"images: the table {table} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise MMLError(f"images: the table {table} is no CSV in UTF-8 ({error}); save it so") from error
+        raise MMLError(f"images: the table {table} is not CSV in UTF-8 ({error}); save it so") from error
     column = next((name for name in COLUMNS if name in header), None)
     if column is None:
         raise MMLError(f"images: the table {table} has no column 'image'{nearest('image', header)}")

@@ -166,7 +166,7 @@ def _result(name: str, future: Future[Prepared], refused: Refused | None) -> Pre
 
 
 def check_counts(batch_size: int, threads: int | None) -> None:
-    """Refuse numbers of images or threads that are no whole numbers of 1 or more.
+    """Refuse numbers of images or threads that are not whole numbers of 1 or more.
 
     Raises:
         MMLError: naming the argument.

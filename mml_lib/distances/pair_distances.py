@@ -145,7 +145,9 @@ def read_columns(path: str | Path) -> dict[str, dict[str, float]]:
         named = zip(header[1:], distances, strict=True)
         return {target: dict(zip(sources, column, strict=True)) for target, column in named}
     except (OSError, ValueError, csv.Error) as error:
-        raise MMLError(f"{path} is no table of distances ({error}); remove it, and it is made again") from error
+        raise MMLError(
+            f"{path} is not a table of distances ({error}); remove it, so that MML creates it again"
+        ) from error
 
 
 def read_distances(path: str | Path) -> "pd.DataFrame":

@@ -194,7 +194,7 @@ def _unpacker(archive: Path) -> Unpacker | None:
 
 
 def _unknown(path: Path) -> MMLError:
-    return MMLError(f"{path} is no archive that can be unpacked; those are {', '.join(_BY_SUFFIX)}")
+    return MMLError(f"{path} is not a supported archive; supported: {', '.join(_BY_SUFFIX)}")
 
 
 def _damaged(name: str, error: Exception) -> MMLError:

@@ -239,7 +239,7 @@ class MMLFileManager:
         root = self._root(template)
         wildcards = template.read(str(Path(path).relative_to(root))) if Path(path).is_relative_to(root) else None
         if wildcards is None:
-            raise MMLError(f"{path} is no path of '{key}' ({template.path})")
+            raise MMLError(f"{path} is not a path of '{key}' ({template.path})")
         return wildcards
 
     def pattern(self, key: str) -> str:

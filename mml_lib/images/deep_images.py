@@ -101,7 +101,7 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
         file: its file, for errors.
 
     Raises:
-        MMLError: a kind of colours that is not read, or values that are no numbers.
+        MMLError: a kind of colours that is not read, or values that are not numbers.
     """
     inverted = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
     transparent = image.info.get("transparency") if image.format == "PNG" else None
@@ -116,7 +116,7 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
     else:
         raise MMLError(f"the image {file} has {depth} samples of {image.mode}; save it with 8 bits, or as RGB")
     if deep.values.dtype.kind == "f" and not np.isfinite(deep.values).all():
-        raise MMLError(f"the image {file} has values that are no numbers (NaN or infinite); write finite ones")
+        raise MMLError(f"the image {file} has values that are not numbers (NaN or infinite); write finite ones")
     if transparent is not None and deep.alpha is None:
         is_clear = (np.atleast_3d(deep.values) == np.atleast_1d(transparent)).all(axis=2)
         return replace(deep, alpha=np.where(is_clear, 0, 255).astype(np.uint8))

@@ -240,14 +240,14 @@ def _as_numbers(values: np.ndarray, file: Path | str) -> np.ndarray:
     """Return values of any type as uint8.
 
     Raises:
-        MMLError: some are no whole numbers from 0 to 255, nor such numbers stretched to 16 bits.
+        MMLError: some are not whole numbers from 0 to 255, nor such numbers stretched to 16 bits.
     """
     if values.dtype == np.uint8:
         return np.array(values)
     if values.dtype.kind not in "buif":
         raise MMLError(f"the mask {file} has values of type {values.dtype}; store class numbers with 8 bits")
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.floor(values)).all()):
-        raise MMLError(f"the mask {file} has values that are no whole numbers; store class numbers with 8 bits")
+        raise MMLError(f"the mask {file} has values that are not whole numbers; store class numbers with 8 bits")
     highest = values.max(initial=0)
     if values.size and values.min() >= 0 and highest > 255 and highest <= 65535 and (values % WHOLE_SCALE == 0).all():
         values = values // WHOLE_SCALE

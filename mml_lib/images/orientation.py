@@ -40,7 +40,7 @@ LONGEST_TEXT = 2**22
 def read_orientation(image: Image.Image) -> int:
     """Return the orientation of an image that Pillow has opened and not yet loaded: 1 to 8, 1 where it has none.
 
-    EXIF goes before XMP, as in other programs. What is no number from 1 to 8 is no orientation.
+    EXIF goes before XMP, as in other programs. What is not a number from 1 to 8 is no orientation.
     """
     if image.format == "TIFF":
         return _valid(image.tag_v2.get(ORIENTATION)) or _of_xmp(image.info.get("xmp")) or 1

@@ -168,7 +168,7 @@ def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
 def _sides(size: Any) -> list[int]:
     sides = size if isinstance(size, list | tuple) else [size, size]
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-        raise MMLError(f"{size} is no size; write a number of pixels, or [height, width]")
+        raise MMLError(f"{size} is not a size; write a number of pixels, or [height, width]")
     return list(sides)
 
 

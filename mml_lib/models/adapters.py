@@ -70,7 +70,7 @@ def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
         if not any(_matches(pattern, name) for name in layers):
             match = nearest(pattern, {end for name in layers for end in (name, name.split(".")[-1])})
             raise MMLError(
-                f"adapters.target_modules: '{pattern}' is no layer that can be adapted"
+                f"adapters.target_modules: '{pattern}' is not a layer that can be adapted"
                 f"{match if '?' in match else ''}; there are {len(layers)}: {', '.join(layers[:6])} …"
             )
     return [name for name in layers if any(_matches(pattern, name) for pattern in patterns)]

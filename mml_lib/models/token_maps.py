@@ -37,7 +37,7 @@ class TokenMaps:
         one_size = len({level["reduction"] for level in info}) == 1
         if not one_size or len(info) < depth or not hasattr(backbone, "forward_intermediates"):
             raise MMLError(
-                "arch: this backbone is no vision transformer whose blocks all give maps of one size, which "
+                "arch: this backbone is not a vision transformer whose blocks all give maps of one size, which "
                 "decoder: dpt needs; choose one (vit…, deit…, beit…), or another decoder"
             )
         blocks = [len(info) * (number + 1) // depth - 1 for number in range(depth)]

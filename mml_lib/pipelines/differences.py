@@ -36,5 +36,5 @@ def varying(contents: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    # True == 1, yet a switch is no number.
+    # True == 1, yet a switch is not a number.
     return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -279,7 +279,7 @@ def _parsed(path: Path) -> ast.Module:
     except SyntaxError as error:
         raise MMLError(f"{path}, line {error.lineno}: {error.msg}") from error
     except ValueError as error:
-        raise MMLError(f"{path} is no Python file ({error})") from error
+        raise MMLError(f"{path} is not a Python file ({error})") from error
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

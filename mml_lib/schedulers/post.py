@@ -133,7 +133,7 @@ class PostScheduler(TransferScheduler):
         if len(prior) < 2:
             raise MMLError("mode.prior: a list has a frequency for each class; give as many as there are")
         if not all(0 <= frequency <= 1 for frequency in prior):
-            raise MMLError(f"mode.prior: {prior} has a number that is no frequency; give numbers from 0 to 1")
+            raise MMLError(f"mode.prior: {prior} has a number that is not a frequency; give numbers from 0 to 1")
         if TASK_TYPES[self.study.tasks[task].task_type].is_single_label and abs(sum(prior) - 1) > 1e-3:
             raise MMLError(f"mode.prior: {prior} adds up to {sum(prior):.4g}; give frequencies that add up to 1")
         check_prior(task, self.study.tasks.classes_of(task), prior)

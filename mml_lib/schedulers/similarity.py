@@ -105,7 +105,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
             if not kind.is_learnable:
                 raise self._unfit(measure, source, "has no labels to train a network by")
             if "transferred_probabilities" in measure.needs and (not kind.is_single_label or kind.has_masks):
-                raise self._unfit(measure, source, "is no classification, so that its network predicts no classes")
+                raise self._unfit(measure, source, "is not a classification, so that its network predicts no classes")
 
     def _unfit(self, measure: Measure, task: str, problem: str) -> MMLError:
         return MMLError(

@@ -44,7 +44,7 @@ class StudySchedulers:
             config = type(config)(**resolve_presets({"mode": mode}, self.study.folders)["mode"])
         scheduler_class = import_target(config.scheduler.target)
         if not (isinstance(scheduler_class, type) and issubclass(scheduler_class, import_target(BASE))):
-            raise MMLError(f"mode.scheduler: {config.scheduler.target} is no scheduler; derive it from {BASE}")
+            raise MMLError(f"mode.scheduler: {config.scheduler.target} is not a scheduler; derive it from {BASE}")
         return scheduler_class(self.study, config)
 
     def providing(self, mode: str) -> "AbstractBaseScheduler":

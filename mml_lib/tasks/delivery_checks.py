@@ -135,7 +135,7 @@ def _check_known(delivery: Delivery, name: str) -> None:
 
 def _check_number(sample: Sample, classes: Mapping[str, None]) -> str | None:
     if not isinstance(sample.label, int | float) or not math.isfinite(sample.label):
-        return f"has the value {sample.label!r}, which is no finite number"
+        return f"has the value {sample.label!r}, which is not a finite number"
     return None
 
 

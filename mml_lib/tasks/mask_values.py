@@ -169,7 +169,7 @@ def with_unknown_values(
     named = dict(idx_to_class or {})
     for value in values:
         if not isinstance(value, int) or not 0 <= value <= 255:
-            raise MMLError(f"tasks.{name}.unknown: {value!r} is no mask value; write numbers from 0 to 255")
+            raise MMLError(f"tasks.{name}.unknown: {value!r} is not a mask value; write numbers from 0 to 255")
         if named.setdefault(value, IGNORED) != IGNORED:
             raise MMLError(
                 f"tasks.{name}.unknown: the mask value {value} has the class '{named[value]}' in idx_to_class; leave "
@@ -187,7 +187,7 @@ def with_unknown_colors(name: str, unknown: Sequence[object], colors: ColorsByCl
         colors: colours of each class in the study.
 
     Raises:
-        MMLError: a list that is no colour, a colour that has a class, or colours where the study names none of classes.
+        MMLError: a list is not a colour, a colour has a class, or the study names no colours of classes.
     """
     listed = [value for value in unknown if isinstance(value, list)]
     if not listed:
@@ -200,7 +200,9 @@ def with_unknown_colors(name: str, unknown: Sequence[object], colors: ColorsByCl
     classes = {tuple(color): label for label, of_class in colors.items() for color in of_class}
     for color in listed:
         if len(color) != 3 or not all(0 <= channel <= 255 for channel in color):
-            raise MMLError(f"tasks.{name}.unknown: {color} is no colour; write [red, green, blue], each from 0 to 255")
+            raise MMLError(
+                f"tasks.{name}.unknown: {color} is not a colour; write [red, green, blue], each from 0 to 255"
+            )
         if classes.setdefault(tuple(color), IGNORED) != IGNORED:
             raise MMLError(
                 f"tasks.{name}.unknown: {color} is the colour of '{classes[tuple(color)]}' in colors; leave it out of "

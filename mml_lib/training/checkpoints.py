@@ -69,7 +69,7 @@ def problem_of(path: Path, divisions: Mapping[str, str] | None = None) -> str | 
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"cannot be read ({reason})"
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
-        return "is no checkpoint of a training"
+        return "is not a checkpoint of a training"
     version = checkpoint["mml"].get("torch", torch.__version__)  # older ones do not say
     if version.split(".")[:2] != torch.__version__.split(".")[:2]:
         return f"is of torch {version}, not {torch.__version__}"

@@ -12,7 +12,7 @@ from mml_lib.watch.project_view import ProjectView
 
 def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"'{text}' is no port; write a number from 0 (any free port) to 65535")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port; write a number from 0 (any free port) to 65535")
     return int(text)
 
 

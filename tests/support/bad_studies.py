@@ -147,7 +147,7 @@ PLANNING = {
     ),
     "checksum that is none": (
         with_task({"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": "abc"}]}),
-        r"tasks\.mine\.downloads\.0\.sha256: .abc. is no SHA-256 checksum",
+        r"tasks\.mine\.downloads\.0\.sha256: .abc. is not a SHA-256 checksum",
     ),
     "test split that is not there": (
         with_task({"creator": "fake", "test_fraction": 0}) | {"mode": {"preset": "train", "eval": ["test"]}},

@@ -91,13 +91,13 @@ def _plain(value: Any) -> Any:
 def _searched(value: Any) -> Any:
     if not isinstance(value, dict | list):
         written = json.dumps(value)
-        raise ValueError(f"{written} is no range; write {{low: 0.001, high: 0.1, log: true}}, or a list of choices")
+        raise ValueError(f"{written} is not a range; write {{low: 0.001, high: 0.1, log: true}}, or a list of choices")
     return value
 
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is no fold; write its number")
+        raise ValueError(f"{str(value).lower()} is not a fold; write its number")
     return value
 
 

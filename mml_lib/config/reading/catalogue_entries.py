@@ -114,9 +114,9 @@ def _problem(content: Any) -> str:
     if any(type(side) is not int or side < 1 for side in _sides(content)):
         return f"has the side {content['side']}; write pixels such as 28, or [28, 64], or leave the key out"
     if not isinstance(task.get("modalities") or {}, Mapping):
-        return "has modalities that are no mapping; write task: {modalities: {image: x-ray}}"
+        return "has modalities that are not a mapping; write task: {modalities: {image: x-ray}}"
     if not isinstance(task.get("keywords") or [], list):
-        return "has keywords that are no list; write task: {keywords: [medical, skin]}"
+        return "has keywords that are not a list; write task: {keywords: [medical, skin]}"
     return _problem_of_variants(content.get("variants") or {})
 
 
@@ -128,7 +128,7 @@ def _sides(content: Mapping[str, Any]) -> list[Any]:
 
 def _problem_of_variants(variants: Any) -> str:
     if not isinstance(variants, Mapping):
-        return "has variants that are no mapping; write variants: {size: {28: {path: small}, 64: {path: large}}}"
+        return "has variants that are not a mapping; write variants: {size: {28: {path: small}, 64: {path: large}}}"
     for option, values in variants.items():
         if not isinstance(values, Mapping) or not values:
             return f"has no values of variants.{option}; write {option}: {{VALUE: {{KEY OF THE TASK: …}}, …}}"

@@ -67,7 +67,7 @@ def check_dotted(where: str, key: str) -> None:
     parts = key.split(".")
     if any(not part or part != part.strip() for part in parts):
         plain = ".".join(part.strip() for part in parts if part.strip()) or "optimizer.lr"
-        raise MMLError(f"{where}: '{key}' has a part that is no name of a key; write {plain}")
+        raise MMLError(f"{where}: '{key}' has a part that is not the name of a key; write {plain}")
 
 
 def _is_whole(group: str, over: Mapping[str, Any]) -> bool:

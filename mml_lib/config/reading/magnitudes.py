@@ -16,13 +16,13 @@ def scaled(preset: Mapping[str, Any]) -> dict[str, Any]:
     """Return a preset at its magnitude, without the key `magnitude`.
 
     Raises:
-        MMLError: the magnitude is no number from 0 to 10.
+        MMLError: the magnitude is not a number from 0 to 10.
     """
     content = dict(preset)
     magnitude = content.pop("magnitude")
     number = isinstance(magnitude, int | float) and not isinstance(magnitude, bool)
     if not number or not 0 <= magnitude <= STRONGEST:
-        raise MMLError(f"augmentations.magnitude: {magnitude} is no number from 0 to {STRONGEST}")
+        raise MMLError(f"augmentations.magnitude: {magnitude} is not a number from 0 to {STRONGEST}")
     return {key: _at(magnitude / STRONGEST, value) for key, value in content.items()}
 
 

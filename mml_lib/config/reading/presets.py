@@ -90,7 +90,7 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
     if group in ("mode", "preprocessing"):
         preset = {"id": name} | preset
     if own and not isinstance(preset, Mapping):
-        raise MMLError(f"{group}: the preset '{name}' is no mapping, so no keys can change it")
+        raise MMLError(f"{group}: the preset '{name}' is not a mapping, so no keys can change it")
     content = merge(preset, own) if own else preset
     return scaled(content) if isinstance(preset, Mapping) and "magnitude" in preset else content
 

@@ -69,7 +69,7 @@ def text_of(value: Any) -> str | None:
         ValueError: it is a switch, `true` or `false`, whose spelling is unknown.
     """
     if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is no text; put it in quotes: '{str(value).lower()}'")
+        raise ValueError(f"{str(value).lower()} is not text; put it in quotes: '{str(value).lower()}'")
     if isinstance(value, str):
         return str(value)
     return getattr(value, "text", repr(value)) if isinstance(value, int | float) else None

@@ -84,7 +84,9 @@ def _owners(config: Mapping[str, Any]) -> dict[str, str]:
     """
     datasets, owners = config.get("datasets") or {}, {}
     if not isinstance(datasets, Mapping):
-        raise MMLError(f"datasets: {datasets!r} is no mapping; write {{chexpert: {{creator: csv, path: images.csv}}}}")
+        raise MMLError(
+            f"datasets: {datasets!r} is not a mapping; write {{chexpert: {{creator: csv, path: images.csv}}}}"
+        )
     for name, keys in _mappings(config, "datasets").items():
         _refuse_keys(f"datasets.{name}", keys, OF_TASK, "each task has its own; write it there")
     for name, keys in _mappings(config, "tasks").items():

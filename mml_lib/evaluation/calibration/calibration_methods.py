@@ -99,7 +99,7 @@ class Calibration:
             raise MMLError(f"{text} has {len(prior)} numbers, and there are {classes} classes; give one a class")
         values = np.array(prior, dtype=float)
         if not (np.isfinite(values) & (values >= 0) & (values <= 1)).all():
-            raise MMLError(f"{text} has a number that is no frequency; give numbers from 0 to 1")
+            raise MMLError(f"{text} has a number that is not a frequency; give numbers from 0 to 1")
         if TASK_TYPES[self.task_type].is_single_label:
             if abs(values.sum() - 1) > 1e-3:
                 raise MMLError(f"{text} adds up to {values.sum():.4g}; give frequencies that add up to 1")

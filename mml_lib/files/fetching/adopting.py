@@ -36,7 +36,9 @@ def adopt(file: Path, path: Path, checksum: str, origin: str) -> None:
             "the checksum"
         )
     if pin and not expected and not fits_name(file, path.name):
-        raise MMLError(f"{file} is no whole archive, although its name says so; fetch it again from {origin}")
+        raise MMLError(
+            f"{file} is not a complete archive, although its name ends like one; fetch it again from {origin}"
+        )
     with write_whole(path) as beside:
         try:
             os.link(file, beside)

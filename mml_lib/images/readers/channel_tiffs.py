@@ -107,7 +107,7 @@ def _loaded(path: str, changed: int, size: int) -> ChannelStack:
     if values.dtype.kind not in "uif":
         raise MMLError(f"the image {path} has values of type {values.dtype}; save them as numbers")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise MMLError(f"the image {path} has values that are no numbers (NaN or infinite); write finite ones")
+        raise MMLError(f"the image {path} has values that are not numbers (NaN or infinite); write finite ones")
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if tag is not None and tag.value != 1:
         values = np.stack([turn_samples(frame, int(tag.value)) for frame in values])

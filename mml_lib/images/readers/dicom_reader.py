@@ -224,7 +224,7 @@ def _check(dataset: "Dataset", path: Path, with_pixels: bool) -> None:
     if not rows or not columns or lacks_pixels:
         sop_class = _name_of(dataset.get("SOPClassUID"))
         if not len(dataset):
-            raise MMLError(f"the image {path} is no DICOM; give it the suffix of its format, or remove it")
+            raise MMLError(f"the image {path} is not a DICOM file; give it the suffix of its format, or remove it")
         raise MMLError(f"the image {path} is a DICOM without pixels ({sop_class}); remove it")
     count, size = int(rows) * int(columns), path.stat().st_size
     if count > max(MANY_PIXELS, DENSEST * size):

@@ -172,7 +172,7 @@ def check_samples(values: Any, reader: str, file: Path | str) -> np.ndarray:
             "an image has numbers H×W or H×W×C"
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise MMLError(f"the image {file} has values that are no numbers (NaN or infinite); write finite ones")
+        raise MMLError(f"the image {file} has values that are not numbers (NaN or infinite); write finite ones")
     return values
 
 

@@ -18,7 +18,7 @@ SCRATCH = "none"
 def _way_or_run(text: str) -> str:
     """Check a way to select a model, or a run id."""
     if text not in SELECTIONS and not re.fullmatch(r"[0-9a-f]{8}", text):
-        raise ValueError(f"'{text}' is no run (8 hexadecimal digits){nearest(text, SELECTIONS)}")
+        raise ValueError(f"'{text}' is not a run (8 hexadecimal digits){nearest(text, SELECTIONS)}")
     return text
 
 

@@ -133,7 +133,7 @@ class FeaturesInputs(RuleInputs):
         baselines = {(one := self.baseline(wildcards.task, model)).run: one for model in models}
         if wildcards.run not in baselines:
             raise MMLError(
-                f"run {wildcards.run} of {wildcards.task} is no baseline on the features of this study "
+                f"run {wildcards.run} of {wildcards.task} is not a baseline on the features of this study "
                 f"({self.study.extractors.own.name}), whose runs are {', '.join(baselines)}"
             )
         return baselines[wildcards.run]

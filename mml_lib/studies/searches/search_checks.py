@@ -65,7 +65,7 @@ def check_keys(options: Search, config: Mapping[str, Any]) -> None:
             similar = get_close_matches(section, PIPELINE_KEYS, n=1)
             hint = f", did you mean '{similar[0]}'?" if similar else ";"
             raise MMLError(
-                f"search.space: '{key}' is no part of a run{hint} a search takes "
+                f"search.space: '{key}' is not part of a run{hint} a search takes "
                 f"{', '.join(name for name in PIPELINE_KEYS if name not in FIXED)} and keys below these"
             )
         for fixed, why in FIXED.items():

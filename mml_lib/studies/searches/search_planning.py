@@ -171,7 +171,7 @@ class Searches:
         for name in names:
             if name not in metrics:
                 raise MMLError(
-                    f"search.objective: '{name}' is no metric of {task.name} in this study{nearest(name, metrics)}; "
+                    f"search.objective: '{name}' is not a metric of {task.name} in this study{nearest(name, metrics)}; "
                     "add it to metrics, or name another one"
                 )
         return tuple(Objective(name, name in COSTS or lower_is_better(name)) for name in names)

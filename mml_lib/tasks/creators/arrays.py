@@ -66,7 +66,7 @@ def _medmnist_name(file: Path, name: str | None) -> str:
     set_name = (name or file.stem.split("_")[0]).lower()
     if set_name not in MEDMNIST:
         hint = nearest(set_name, MEDMNIST)
-        raise MMLError(f"creator medmnist: '{set_name}' is none of the 2D sets{hint}; name the set by the key name")
+        raise MMLError(f"creator medmnist: '{set_name}' is not one of the 2D sets{hint}; name the set by the key name")
     return set_name
 
 

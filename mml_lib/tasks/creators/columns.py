@@ -190,7 +190,9 @@ class _Finder:
     def _template(self, role: str, name: ColumnText) -> Source:
         """Return the source of a column, or of a template of columns."""
         if not isinstance(name, str):
-            raise MMLError(f"columns.{role}: {name} is no column; write its name, or a template such as '{{id}}.png'")
+            raise MMLError(
+                f"columns.{role}: {name} is not a column; write its name, or a template such as '{{id}}.png'"
+            )
         if name in self.header:
             return Source(name, (self._place(role, name),))
         fields = re.split(r"\{([^{}]+)\}", name)
@@ -331,7 +333,7 @@ class _Finder:
         """Return the error of a missing column, with the line to write."""
         if role == "image" and any(suffix_of(name) in SUFFIXES for name in self.header):
             return MMLError(
-                f"{self.file}: there is no column 'image': the first line ({', '.join(self.header)}) is no header; "
+                f"{self.file}: there is no column 'image': the first line ({', '.join(self.header)}) is not a header; "
                 "put one above it, such as image,label"
             )
         near = nearest(role, self._named)

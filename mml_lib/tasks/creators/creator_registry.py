@@ -340,7 +340,7 @@ def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
             path = os.path.normpath(os.path.join(roots[0], name))
             if not path.startswith(tuple(roots)):
                 raise MMLError(
-                    f"sample '{sample.id}': the file {path} is none of the downloads, which may name no other"
+                    f"sample '{sample.id}': the file {path} is not in the folder of downloads; name no files outside it"
                 )
 
 

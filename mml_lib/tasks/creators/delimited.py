@@ -60,7 +60,7 @@ def _decoded(file: Path, encoding: str | None) -> str:
         raise MMLError(f"{file} cannot be read: {error.strerror}") from error
     for start, kind in _BINARY.items():
         if data.startswith(start):
-            raise MMLError(f"{file} is no text but {kind}; save the table as CSV in UTF-8")
+            raise MMLError(f"{file} is {kind}, not text; save the table as CSV in UTF-8")
     if encoding is None and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise MMLError(f"{file} is not UTF-8 but UTF-16; save it as UTF-8, or write encoding: utf-16")
     encoding = encoding or "utf-8-sig"

@@ -65,7 +65,7 @@ class PartialLabels:
             return cls(unknown, value, MEANINGS[meaning])
         probability = float(str(meaning)) if NUMBER.fullmatch(str(meaning)) else -1.0
         if not 0 <= probability <= 1:
-            raise MMLError(f"uncertain.as: {meaning!r} is none of {', '.join(MEANINGS)} and no probability in 0..1")
+            raise MMLError(f"uncertain.as: {meaning!r} is not one of {', '.join(MEANINGS)}, nor a probability in 0..1")
         return cls(unknown, value, probability)
 
     def is_unknown(self, text: str, missing: Callable[[str], bool]) -> bool:
@@ -109,7 +109,7 @@ class PartialLabels:
             MMLError: the first one.
         """
         if other := next((name for name in self.by_column if name not in names), None):
-            raise MMLError(f"unknown: '{other}' is no column of a label{nearest(other, names)}")
+            raise MMLError(f"unknown: '{other}' is not the column of a label{nearest(other, names)}")
         for value in self._all_unknown:
             if value in names:
                 raise MMLError(

@@ -83,7 +83,7 @@ def parse_weight(text: str) -> float:
     """
     if NUMBER.fullmatch(text) and is_weight(float(text)):
         return float(text)
-    state = f"has '{text}', which is no weight" if text else "has no weight"
+    state = f"has '{text}', which is not a weight" if text else "has no weight"
     raise ValueError(f"{state}; write {WEIGHTS}, or columns: {{weight: null}} if it holds no weights of the loss")
 
 
@@ -106,7 +106,7 @@ def _probability(part: str, where: str) -> tuple[str, float]:
     if NUMBER.fullmatch(number) or number.lower() in ("inf", "nan"):
         return name, float(number)
     if re.fullmatch(r"\d+,\d+|\d+([.,]\d+)?\s*%", number):
-        raise MMLError(f"{where}: the probability '{number}' of '{name}' is no number; write it as 0.7")
+        raise MMLError(f"{where}: the probability '{number}' of '{name}' is not a number; write it as 0.7")
     return part, 1.0
 
 

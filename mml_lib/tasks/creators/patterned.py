@@ -75,7 +75,7 @@ def _expression(creator: str, key: str, text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise MMLError(f"creator {creator}: {key}: '{text}' is no regular expression ({error})") from error
+        raise MMLError(f"creator {creator}: {key}: '{text}' is not a regular expression ({error})") from error
 
 
 def _splits(value: str | Mapping[str, str]) -> set[str]:

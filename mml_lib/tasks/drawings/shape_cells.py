@@ -67,7 +67,7 @@ def _number(name: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"the column '{name}' has '{text}', which is no coordinate")
+        raise ValueError(f"the column '{name}' has '{text}', which is not a coordinate")
     return number
 
 

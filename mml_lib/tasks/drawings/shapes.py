@@ -104,14 +104,14 @@ class Polygon:
         """Refuse an outline that is none.
 
         Raises:
-            ValueError: it has fewer than three points, half a point, or a coordinate that is no finite number.
+            ValueError: it has fewer than three points, half a point, or a coordinate that is not a finite number.
         """
         count = len(self.coordinates)
         if count % 2 or count < 6:
             numbers = f"{count // 2} points" if count % 2 == 0 else f"{count} coordinates"
             raise ValueError(f"the outline has {numbers}; it needs three points or more, x and y of each")
         if not all(map(_is_number, self.coordinates)):
-            raise ValueError("the outline has a coordinate that is no finite number")
+            raise ValueError("the outline has a coordinate that is not a finite number")
 
     def draw(self, mask: np.ndarray, value: int) -> bool:
         """Set the pixels of a mask (uint8 H×W, column by column in memory) within the outline, True if there are any.
@@ -197,14 +197,14 @@ class LabelmeShape:
 
     def check(self) -> None:
         if self.kind not in NUMBERS_OF_POINTS:
-            raise ValueError(f"'{self.kind}' is no shape that is read; shapes: {', '.join(NUMBERS_OF_POINTS)}")
+            raise ValueError(f"'{self.kind}' is not a shape that MML reads; shapes: {', '.join(NUMBERS_OF_POINTS)}")
         least, exact = NUMBERS_OF_POINTS[self.kind]
         count = len(self.points)
         if count < least or (exact and count != least):
             needed = f"{least} points" if exact else f"{least} points or more"
             raise ValueError(f"the {self.kind} has {count} points; it needs {needed}")
         if not all(_is_number(value) for point in self.points for value in point):
-            raise ValueError(f"the {self.kind} has a coordinate that is no finite number")
+            raise ValueError(f"the {self.kind} has a coordinate that is not a finite number")
         if self.kind == "mask" and not (self.bitmap and isinstance(self.bitmap, str)):
             raise ValueError("the mask has no picture")
 

@@ -34,7 +34,7 @@ def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Data
         path = _absolute(dataset, sample.image)
         if path not in places:
             raise MMLError(
-                f"{task}: the image {path} of sample '{sample.id}' is none of the data set {dataset.name}; the data "
+                f"{task}: the image {path} of sample '{sample.id}' is not in the data set {dataset.name}; the data "
                 "changed after the study was planned, or its creator names images in another way: run the command again"
             )
         images = [dataset.delivery.samples[row] for row in places[path]]

@@ -112,7 +112,7 @@ class Tag:
                 parsed.append(kind(word.replace("_", ".") if kind is float else word))
             except ValueError as error:
                 name = "whole number" if kind is int else "number"
-                raise MMLError(f"the tag {self.usage}: '{word}' is no {name}") from error
+                raise MMLError(f"the tag {self.usage}: '{word}' is not a {name}") from error
             if parameter.name == "seed" and parsed[-1] < 0:
                 raise MMLError(f"the tag {self.usage}: a seed is a whole number from 0 on, not {word}")
         return parsed

@@ -176,5 +176,5 @@ def test_only_the_modes_that_are_asked_for_are_checked(arguments: list[str], mod
 @pytest.mark.parametrize("digest", ["0" * 64, "01" * 32, "deadbeef" * 8])
 def test_placeholder_is_no_checksum(digest: str):
     task = {"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": digest}]}
-    with pytest.raises(MMLError, match=r"tasks\.t\.downloads\.0\.sha256: .* is no checksum but a placeholder"):
+    with pytest.raises(MMLError, match=r"tasks\.t\.downloads\.0\.sha256: .* is a placeholder, not a checksum"):
         load_study(study(tasks={"t": task}))

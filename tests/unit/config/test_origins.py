@@ -85,7 +85,12 @@ CASES = {
         "second.yaml: unknown key 'tasks.one.images.rang', did you mean 'range'? (line 2)",
     ),
     "task without a creator": ("", "tasks:\n  c: {folds: 2}", [], "second.yaml: the key 'tasks.c.creator' .* (line 2)"),
-    "switch for a number": ("seed: no", "num_workers: 1", [], "first.yaml: seed: no is no number; write one (line 6)"),
+    "switch for a number": (
+        "seed: no",
+        "num_workers: 1",
+        [],
+        "first.yaml: seed: no is not a number; write one (line 6)",
+    ),
     "tagged task without a base": (
         "  # nothing",
         "tasks:\n  b+nested~0:",
@@ -112,7 +117,7 @@ CASES = {
         [],
         "second.yaml: .*; write trainer: {max_epochs: …} (line",
     ),
-    "switch for a name": ("pivot:\n  name: true", "", [], "first.yaml: pivot.name: true is no text.* (line 7)"),
+    "switch for a name": ("pivot:\n  name: true", "", [], "first.yaml: pivot.name: true is not text.* (line 7)"),
 }
 
 

@@ -127,7 +127,7 @@ def test_data_set_without_keys_is_refused(keys: Any):
 
 
 def test_datasets_that_are_no_mapping_are_refused():
-    with pytest.raises(MMLError, match=r"datasets: \[1\] is no mapping; write"):
+    with pytest.raises(MMLError, match=r"datasets: \[1\] is not a mapping; write"):
         load_study(study(datasets=[1], tasks={"t": {"dataset": "chest", "label": "a"}}))
 
 

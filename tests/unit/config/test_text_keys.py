@@ -127,7 +127,7 @@ def test_switch_in_the_place_of_a_name_is_refused_with_the_quoting_that_helps(tm
     if "{@:" in text:
         assert value(load(tmp_path, unquoted)) == switch, "a key is text in any case"
     else:
-        with pytest.raises((MMLError, ValueError), match=f"is no text; put it in quotes: '{switch.lower()}'"):
+        with pytest.raises((MMLError, ValueError), match=f"is not text; put it in quotes: '{switch.lower()}'"):
             value(load(tmp_path, unquoted))
     assert value(load(tmp_path, text.replace("@", f"'{switch}'"))) == switch
 
@@ -175,13 +175,15 @@ def test_numbers_and_switches_are_such_where_the_schema_says_so_or_says_nothing(
 @pytest.mark.parametrize("switch", ["no", "on", "true"])
 @pytest.mark.parametrize("text", ["seed: @", "trainer: {max_epochs: @}", "bootstrap: @", "sampling: {batch_size: @}"])
 def test_switch_is_no_number(tmp_path: Path, text: str, switch: str):
-    with pytest.raises(MMLError, match=f"{switch} is no number; write one"):
+    with pytest.raises(MMLError, match=f"{switch} is not a number; write one"):
         load(tmp_path, BASE + text.replace("@", switch))
 
 
 @pytest.mark.parametrize("section", ["sensitivity: [true]", "specificity: [0.9, no]"])
 def test_switch_is_no_number_of_a_list(tmp_path: Path, section: str):
-    with pytest.raises(MMLError, match=rf"operating_points\.{section.partition(':')[0]}: .* is no number; write one"):
+    with pytest.raises(
+        MMLError, match=rf"operating_points\.{section.partition(':')[0]}: .* is not a number; write one"
+    ):
         load(tmp_path, BASE + f"operating_points: {{{section}}}")
 
 

@@ -69,7 +69,7 @@ def test_distances_are_read_with_empty_cells_as_undefined(tmp_path: Path):
 def test_files_that_are_no_table_are_refused(text: str, tmp_path: Path):
     path = tmp_path / "mmd.csv"
     path.write_text(text)
-    with pytest.raises(MMLError, match=r"mmd.csv is no table of distances"):
+    with pytest.raises(MMLError, match=r"mmd.csv is not a table of distances"):
         read_distances(path)
 
 

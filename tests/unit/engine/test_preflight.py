@@ -70,7 +70,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "arch.drop_rat: ",
         "did you mean 'drop_rate'?",
     ),
-    "network that is no module": ({"arch": called("torch.optim.Adam")}, "arch: ", "is no Module"),
+    "network that is not a module": (
+        {"arch": called("torch.optim.Adam")},
+        "arch: ",
+        "does not derive from torch.nn.modules.module.Module",
+    ),
     "network without features": (
         {"arch": called("torch.nn.Conv2d", in_channels=3, out_channels=4, kernel_size=3)},
         "arch: ",
@@ -153,7 +157,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "callbacks.stop: ",
         "did you mean 'monitor'?",
     ),
-    "callback that is none": ({"callbacks": {"mine": called("torch.nn.ReLU")}}, "callbacks.mine: ", "is no Callback"),
+    "callback that is none": ({"callbacks": {"mine": called("torch.nn.ReLU")}}, "callbacks.mine: ", "does not derive"),
     "metric that is none": ({"metrics": [called("torch.nn.ReLU", name="mine")]}, "metrics", "ReLU"),
     "metric of another type": (
         {"metrics": [called("torchmetrics.classification.BinaryAccuracy", name="mine")]},

@@ -162,6 +162,9 @@ def test_number_of_resamples_is_no_part_of_a_pipeline_and_not_too_small():
     studies = [load_study(config | {"bootstrap": resamples}) for resamples in (0, 100, 1000)]
     assert len({Pipeline.of(study, task).run for study in studies}) == 1
     assert load_study(config).bootstrap == 1000
-    for wrong, remedy in ((True, "bootstrap: true is no number; write one"), (99, "take 100 or more, or 0 for none")):
+    for wrong, remedy in (
+        (True, "bootstrap: true is not a number; write one"),
+        (99, "take 100 or more, or 0 for none"),
+    ):
         with pytest.raises(MMLError, match=remedy):
             load_study(config | {"bootstrap": wrong})

@@ -103,8 +103,8 @@ def test_prior_that_is_rounded_is_taken_for_what_is_meant():
     ("prior", "message"),
     [
         ([0.5, 0.5], "2 numbers,.*3 classes; give one a class"),
-        ([0.7, 0.5, -0.2], "has a number that is no frequency"),
-        ([np.nan, 0.5, 0.5], "has a number that is no frequency"),
+        ([0.7, 0.5, -0.2], "has a number that is not a frequency"),
+        ([np.nan, 0.5, 0.5], "has a number that is not a frequency"),
         ([0.5, 0.5, 0.5], "1.5; give frequencies that add up to 1"),
         ("quantity", "prior 'quantity', did you mean 'quantify'?"),
     ],
@@ -118,7 +118,7 @@ def test_wrong_prior_is_refused(prior, message: str):
 def test_labels_have_priors_that_need_not_add_up():
     calibration = fit_calibration(splits("multilabel_classification")[0])
     assert calibration.with_prior([0.5, 0.5, 0.5]).prior == (0.5, 0.5, 0.5)
-    with pytest.raises(MMLError, match="no frequency; give numbers from 0 to 1"):
+    with pytest.raises(MMLError, match="not a frequency; give numbers from 0 to 1"):
         calibration.with_prior([1.5, 0.5, 0.5])
 
 

@@ -44,7 +44,7 @@ def test_names_tell_archives_and_contents_those_without_a_suffix(tmp_path: Path)
     write(tmp_path / "x.tar").rename(tmp_path / "tar.bin")
     assert [path.name for path in tmp_path.iterdir() if is_archive(path)] == []
     assert not is_archive(tmp_path / "missing")
-    with pytest.raises(MMLError, match=r"arrays.npz is no archive .* \.zip, \.tar"):
+    with pytest.raises(MMLError, match=r"arrays.npz is not a supported archive.* \.zip, \.tar"):
         extract(tmp_path / "arrays.npz", tmp_path / "folder")
     write(tmp_path / "x.zip").rename(tmp_path / "zip")
     write(tmp_path / "x.tar.gz").rename(tmp_path / "tar")

@@ -73,7 +73,7 @@ def test_half_an_archive_fetched_by_hand_is_not_trusted(tmp_path: Path):
     checksum = f"url-{'0a1b' * 8}"
     path = tmp_path / "DOWNLOADS" / checksum / "images.zip"
     by_hand(path, b"PK\x03\x04 half")
-    with pytest.raises(MMLError, match="no whole archive"):
+    with pytest.raises(MMLError, match="not a complete archive"):
         fetch(f"manual:images.zip#{PAGE}", path, checksum)
     assert not (tmp_path / "DOWNLOADS/PINS").exists()
 

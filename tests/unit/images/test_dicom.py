@@ -304,7 +304,7 @@ def test_damaged_file_is_refused_by_name(name: str):
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path, slope: str):
     file = dicom_file(tmp_path / "x.dcm", RAMP, RescaleSlope="0.123", RescaleIntercept="0")
     file.write_bytes(file.read_bytes().replace(b"0.123 ", slope.encode().ljust(6)))
-    with pytest.raises(MMLError, match=r"x\.dcm has values that are no numbers"):
+    with pytest.raises(MMLError, match=r"x\.dcm has values that are not numbers"):
         survey(tmp_path, file)
 
 

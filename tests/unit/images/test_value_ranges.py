@@ -256,7 +256,7 @@ def test_range_beyond_all_values_is_refused(tmp_path: Path):
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float):
     values = GREY.astype(np.float32)
     values[2, 2] = value
-    with pytest.raises(MMLError, match=r"0\.tif has values that are no numbers"):
+    with pytest.raises(MMLError, match=r"0\.tif has values that are not numbers"):
         survey(tmp_path, [values])
 
 

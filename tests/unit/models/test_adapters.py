@@ -120,7 +120,7 @@ def test_named_layers_are_whole_names_ends_of_them_or_expressions():
             {"target_modules": ["qvk"]},
             r"'qvk'.*did you mean 'qkv'\?; there are 25: patch_embed",
         ),
-        ("test_efficientnet", {"target_modules": ["conv_dw"]}, "'conv_dw' is no layer that can be adapted"),
+        ("test_efficientnet", {"target_modules": ["conv_dw"]}, "'conv_dw' is not a layer that can be adapted"),
         ("test_nfnet", {}, "test_nfnet.*27 convolutions 8 can"),
     ],
 )
@@ -311,7 +311,7 @@ def test_a_sweep_varies_what_true_stands_for():
 
 @pytest.mark.parametrize("value", ["qkv", [], ["("]])
 def test_what_names_no_layers_is_refused(value: Any):
-    with pytest.raises(MMLError, match=r"adapters\.target_modules: .*(in a list|no regular expression)"):
+    with pytest.raises(MMLError, match=r"adapters\.target_modules: .*(in a list|not a regular expression)"):
         load_study(study(adapters={"target_modules": value}))
 
 

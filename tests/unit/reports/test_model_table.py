@@ -170,7 +170,7 @@ def test_unknown_run_is_refused_with_the_nearest_ones(tmp_path: Path):
 @pytest.mark.parametrize("run", ["hallo", "3F9AC21B", "3f9ac21", True, ["3f9ac21b"]])
 def test_what_is_no_run_id_is_refused(tmp_path: Path, run: Any):
     with pytest.raises(
-        MMLError, match=r"run: (.* is no run id, which has 8 hexadecimal|true is no text|input should be)"
+        MMLError, match=r"run: (.* is not a run id, which has 8 hexadecimal|true is not text|input should be)"
     ):
         small_study(tmp_path, run=run)
 

@@ -41,7 +41,7 @@ def test_baselines_have_labels_and_runs_of_their_own(tmp_path: Path):
     tokens = scheduler.steps_by_rule["predict_baseline"][0]
     inputs = scheduler.study.inputs.features
     assert inputs.baseline_label(wildcards(**tokens)) in BOTH
-    with pytest.raises(MMLError, match="run ffffffff of mine is no baseline"):
+    with pytest.raises(MMLError, match="run ffffffff of mine is not a baseline"):
         inputs.baseline_label(wildcards(task="mine", run="ffffffff"))
 
 

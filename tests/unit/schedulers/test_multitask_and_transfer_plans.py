@@ -186,7 +186,7 @@ def test_models_on_the_disk_serve_where_their_task_is_not_in_the_study(tmp_path:
         ({"pretrain_task": None}, {}, "pretrain_task: .*string"),
         ({"pretrain_task": "bb"}, {}, "mode.pretrain_task: .*'bb'"),
         ({"pretrain_task": "archive"}, {}, "mode.pretrain_task: archive has no labels"),
-        ({"model_selection": "best"}, {}, "model_selection: 'best' is no run"),
+        ({"model_selection": "best"}, {}, "model_selection: 'best' is not a run"),
         ({"model_selection": "performence"}, {}, "did you mean 'performance'"),
         ({"model_selection": "0a1b2c3d"}, {}, "run 0a1b2c3d of task b .*study"),
         ({}, {"reuse": {"models": "nowhere"}}, "reuse.models: .*project 'nowhere' in"),

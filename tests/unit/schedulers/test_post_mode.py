@@ -116,7 +116,7 @@ def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path
         ({"prior": "tset"}, {}, "prior"),
         ({"prior": [1.0]}, {}, "mode.prior: .*frequency for each class"),
         ({"prior": [0.5, 0.6, 0.2]}, {}, r"mode.prior: .*1.3; give frequencies"),
-        ({"prior": [-0.5, 1, 0.5]}, {}, "mode.prior: .* has a number that is no frequency"),
+        ({"prior": [-0.5, 1, 0.5]}, {}, "mode.prior: .* has a number that is not a frequency"),
         ({"freeze": True}, {}, "freeze means nothing without pretrain_task"),
         ({"ensemble": {"budget": "many"}}, {}, r"mode.ensemble.budget: .*integer.*not 'many'"),
         ({"calibration": "plat"}, {}, "calibration"),

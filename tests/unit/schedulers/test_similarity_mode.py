@@ -109,7 +109,7 @@ def test_a_mode_of_ones_own_that_compares_tasks_gives_its_steps_their_inputs(tmp
         (
             {"distance": "leep"},
             {"tasks": {"mine": FAKE, "c": TASKS["c"]}, "pivot": {"name": "mine"}},
-            ["c is no classification", "leep"],
+            ["c is not a classification", "leep"],
         ),
         ({"distance": "fed"}, {"tasks": TASKS}, ["fed", "archive", "no labels"]),
     ],

@@ -235,7 +235,7 @@ def test_a_budget_of_epochs_limits_the_number_of_trials(tmp_path: Path):
 
 REFUSED = [
     ({"search": {"space": {"optimiser.lr": [1, 2]}}}, "did you mean 'optimizer'"),
-    ({"search": {"space": {"bootstrap": [100, 200]}}}, "'bootstrap' is no part of a run"),
+    ({"search": {"space": {"bootstrap": [100, 200]}}}, "'bootstrap' is not part of a run"),
     ({"search": {"space": {"preprocessing": ["none", "size32"]}}}, "sweep"),
     ({"search": {"space": {"preprocessing.size": [32, 64]}}}, "sweep"),
     ({"search": {"space": {"seed": [1, 2]}}}, "repeats"),

@@ -140,7 +140,7 @@ def test_a_fold_that_a_task_of_the_study_does_not_have_is_named(tmp_path: Path):
         ({"pooling": "token"}, r"features\.pooling: .*'pooled' or 'tokens'"),
         ({"batch_sise": 3}, r"unknown key 'features\.batch_sise', did you mean 'batch_size'"),
         ({"model_selection": "best"}, r"features\.model_selection: there is no way 'best'.*performance"),
-        ({"run": "abc"}, r"features\.run: 'abc' is no run id"),
+        ({"run": "abc"}, r"features\.run: 'abc' is not a run id"),
         ({"preset": "dinov3"}, r"features: there is no preset 'dinov3', did you mean 'dinov2'"),
         ({"preprocessing": "size23"}, r"preprocessing: there is no preset 'size23', did you mean 'size32'"),
     ],

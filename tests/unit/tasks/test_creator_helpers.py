@@ -140,7 +140,11 @@ def test_masks_of_classes_are_merged(tmp_path: Path):
     assert merged.tolist() == [[1 if second[y, x] else 2 if first[y, x] else 0 for x in range(8)] for y in range(6)]
     with pytest.raises(MMLError, match="the mask of class 3 has 2×2 pixels, the ones before it 6×8"):
         merge_masks({1: first, 3: np.ones((2, 2))})
-    for masks, line in [({}, "no masks"), ({0: first}, "0 is no class number"), ({256: first}, "256 is no class")]:
+    for masks, line in [
+        ({}, "no masks"),
+        ({0: first}, "0 is not a class number"),
+        ({256: first}, "256 is not a class"),
+    ]:
         with pytest.raises(MMLError, match=line):
             merge_masks(masks)
 

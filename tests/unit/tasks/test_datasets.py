@@ -56,7 +56,7 @@ ONE, TWO = Sample("1", "1.png", "a"), Sample("2", "2.png", "b")
         (delivery({"a": float("nan")}, task_type="multilabel_classification"), "probability nan"),
         (delivery({}, task_type="multilabel_classification", classes=""), "there is no label"),
         (delivery(1.0, "x", task_type="regression"), "sample '1' .*'x'.*finite number"),
-        (delivery(float("inf"), task_type="regression"), "the value inf, which is no finite number"),
+        (delivery(float("inf"), task_type="regression"), "the value inf, which is not a finite number"),
         (delivery(None, task_type="semantic_segmentation"), "sample '0' has no mask"),
         (delivery(None, mask="./0.png", task_type="semantic_segmentation"), "'0' has its own image as its mask"),
         (Delivery([ONE, ONE, replace(ONE)], ["a", "b"]), "sample '1' is listed twice"),
@@ -264,7 +264,7 @@ def test_a_downloaded_table_names_downloaded_files_only(tmp_path: Path, column: 
         path.touch()
     named = {"image": "own.png", "mask": "own.png", column: name.format(folder=tmp_path)}
     (files / "t.csv").write_text(f"image,mask\n{named['image']},{named['mask']}\n")
-    with pytest.raises(MMLError, match=rf"the file {tmp_path}/secret\.png is none of the downloads"):
+    with pytest.raises(MMLError, match=rf"the file {tmp_path}/secret\.png is not in the folder of downloads"):
         create("csv", {"path": "t.csv"}, tmp_path / "raw", files)
     (files / "t.csv").write_text("image,mask\nx/../own.png,own.png\n")
     assert len(create("csv", {"path": "t.csv"}, tmp_path / "raw", files).samples) == 1
@@ -328,6 +328,6 @@ def test_archive_without_an_ending_is_known_by_its_content(tmp_path: Path, kind:
 
 def test_archive_of_another_kind_is_named(tmp_path: Path):
     (tmp_path / "x.tar.zst").write_bytes(b"x")
-    with pytest.raises(MMLError, match=r"x\.tar\.zst.*those are \.zip, \.tar"):
+    with pytest.raises(MMLError, match=r"x\.tar\.zst.*supported: \.zip, \.tar"):
         unpack([tmp_path / "x.tar.zst"], tmp_path / "files")
     assert not (tmp_path / "files").exists()

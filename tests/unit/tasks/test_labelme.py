@@ -106,10 +106,10 @@ def test_a_task_is_made_as_planned_and_follows_its_files(root: Path, tmp_path: P
         ([shape("cell", [[1, 2], [3, 4]])], {}, r"shape 1: the polygon has 2 points; .*3"),
         ([shape("cell", SQUARE), shape("cell", [[1, 2, 3]])], {}, "shape 2 has no points"),
         ([shape("", SQUARE)], {}, "shape 1 has no label"),
-        ([shape("cell", SQUARE, "blob")], {}, "'blob' is no shape"),
-        ([shape("cell", [["a", "b"]] * 3)], {}, "no finite number"),
+        ([shape("cell", SQUARE, "blob")], {}, "'blob' is not a shape"),
+        ([shape("cell", [["a", "b"]] * 3)], {}, "not a finite number"),
         ([{"label": "cell", "points": [[1, 2]] * 2, "shape_type": "mask", "mask": 7}], {}, "the mask has no picture"),
-        ([shape("cell", [[1, None], [2, 3], [4, 5]])], {}, "no finite number"),
+        ([shape("cell", [[1, None], [2, 3], [4, 5]])], {}, "not a finite number"),
         ([], {"shapes": None}, "no list 'shapes'.*labelme"),
         ([], {"image": "other.png"}, "its image 'other.png' does not exist, and 0 images"),
     ],
@@ -125,7 +125,7 @@ def test_two_files_of_one_image_and_damaged_ones_are_refused(root: Path):
     with pytest.raises(MMLError, match=r"a\.json and .*again\.json are annotations of one image"):
         deliver("labelme", root)
     (root / "again.json").write_text("{")
-    with pytest.raises(MMLError, match=r"again\.json is no JSON"):
+    with pytest.raises(MMLError, match=r"again\.json is not JSON"):
         deliver("labelme", root)
 
 

@@ -117,14 +117,14 @@ def test_a_part_stays_within_its_level():
 @pytest.mark.parametrize(
     ("layout", "error"),
     [
-        ("{class}/*.png", r"has \{class\}, which is no field.*label"),
+        ("{class}/*.png", r"has \{class\}, which is not a field.*label"),
         ("{lable}/*.png", r"did you mean 'label'"),
         ("{label}/{label}.png", r"has \{label\} twice"),
         ("{label}{group}.png", r"nothing separates \{label\} from \{group\}"),
         ("{label}/**/*.png", r"nothing separates \* from \*"),
-        ("{label/*.png", "is no template of paths"),
-        ("*/*.png", "is no template of paths"),
-        ("", "is no template of paths"),
+        ("{label/*.png", "is not a template of paths"),
+        ("*/*.png", "is not a template of paths"),
+        ("", "is not a template of paths"),
         ("/{label}/*.png", "relative to 'path'"),
         ("{label}/", "relative to 'path'"),
         ("{split}/{group}_*.png", r"no \{label\}, which a classification needs"),
@@ -143,7 +143,7 @@ def test_layout_that_is_none_is_refused_while_planning(tmp_path: Path, layout: s
     ("layout", "arguments", "error"),
     [
         ("{label}/*.jpg", {}, r"no image in .* matches the layout '.*'; the first image is 'extra/a/2.png'"),
-        ("{split}/a/{label}.png", {}, "'extra' of the image 'extra/a/2.png' is no split"),
+        ("{split}/a/{label}.png", {}, "'extra' of the image 'extra/a/2.png' is not a split"),
         ("{split}/*/{label}.png", {"masks": "."}, "a semantic_segmentation has no label"),
         ("{split}/*/*", {"task_type": "no_task"}, "a no_task has no split"),
     ],

@@ -31,7 +31,7 @@ def test_own_tag_is_parsed_by_its_annotations_and_part_of_the_id():
     register_tag("odd")(odd)
     assert {row % 2 for row in tagged(base(), "odd+odd~1").samples["row"]} == {1}
     assert TAGS["odd"].usage == "odd[~PARITY]"
-    with pytest.raises(MMLError, match=r"the tag odd\[~PARITY\]: 'x' is no whole number"):
+    with pytest.raises(MMLError, match=r"the tag odd\[~PARITY\]: 'x' is not a whole number"):
         plan_tag(Shape("no_task", 0, False), "odd~x")
     origin = TaskIdentity.of("t", Task(creator="fake"))
     first = origin.tagged("odd").id

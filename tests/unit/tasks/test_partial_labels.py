@@ -97,17 +97,17 @@ def test_meaning_alone_is_that_of_minus_one(tmp_path: Path, meaning: str | float
         (
             {"uncertain": "maybe"},
             "1,1;0,0;1,0",
-            "uncertain.as: 'maybe' is none of",
+            "uncertain.as: 'maybe' is not one of",
         ),
         (
             {"uncertain": {"value": -1, "as": "maybe"}},
             "1,1;0,0;1,0",
-            "uncertain.as: 'maybe' is none of ignore, positive",
+            "uncertain.as: 'maybe' is not one of ignore, positive",
         ),
-        ({"uncertain": {"value": -1, "as": 1.5}}, "1,1;0,0;1,0", "uncertain.as: 1.5 is none of"),
+        ({"uncertain": {"value": -1, "as": 1.5}}, "1,1;0,0;1,0", "uncertain.as: 1.5 is not one of"),
         ({"unknown": [1]}, "1,1;0,0;1,0", "unknown: 1 says that an image has a label"),
         ({"unknown": ["no"]}, "1,1;0,0;1,0", "unknown: 'no' says that an image has a label"),
-        ({"unknown": {"Mas": [-1]}}, "1,1;0,0;1,0", "unknown: 'Mas' is no column of a label, did you mean 'Mass'"),
+        ({"unknown": {"Mas": [-1]}}, "1,1;0,0;1,0", "unknown: 'Mas' is not the column of a label, did you mean 'Mass'"),
         ({"unknown": {"Mass": [9]}}, "9,1;0,0;1,0", "line 2: the column 'Edema' has '9'"),
         ({"unknown": {"Mass": [1]}}, "1,1;0,0;1,0", "unknown: 1 says that an image has a label"),
         (

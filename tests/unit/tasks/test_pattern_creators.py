@@ -68,7 +68,7 @@ def test_lines_of_lists_are_samples(folder: Path):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"pattern": "(?P<label>a"}, "pattern: .* is no regular expression"),
+        ({"pattern": "(?P<label>a"}, "pattern: .* is not a regular expression"),
         ({"pattern": r"(?P<label>c)/.*"}, r"no image in .* matches .*; the first image is 'a/p1_first.png'"),
         ({"pattern": r"a/.*"}, "'a/p1_first.png' has no label; write"),
         ({"pattern": {"training": PATTERN}}, "pattern: there is no split 'training'"),
@@ -200,7 +200,7 @@ def test_splits_of_arrays_are_planned_by_their_known_labels(tmp_path: Path):
 def test_labels_of_arrays_that_are_no_whole_numbers_are_refused(tmp_path: Path, label: float):
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 4), np.uint8), labels=np.array([1, label]))
     for unknown in (None, [-1]):
-        with pytest.raises(MMLError, match=r"a.npz: labels are no whole numbers; write -1 .* unknown: \[-1\]"):
+        with pytest.raises(MMLError, match=r"a.npz: labels are not whole numbers; write -1 .* unknown: \[-1\]"):
             made("npz_arrays", tmp_path, path=str(tmp_path), files={"train": "a.npz"}, unknown=unknown)
 
 

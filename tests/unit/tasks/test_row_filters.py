@@ -105,34 +105,34 @@ def test_column_of_splits_that_is_filtered_by_is_not_overlooked(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "is no expression .*write a comparison"),
+        ("", "is not an expression .*write a comparison"),
         ("view = 'frontal'", "equality is =="),
         ("patient id == 'P1'", "columns such as `patient id` in backticks"),
-        ("view ==", "is no expression"),
-        ("view", "view alone is no comparison"),
-        ("not `patient id`", "`patient id` alone is no comparison"),
-        ("18", "18 is no comparison"),
-        ("len(view) > 3", r"len\(view\) is no column, text or number"),
-        ("view.upper() == 'A'", "is no column, text or number"),
-        ("().__class__ == 'A'", "is no column, text or number"),
-        ("__import__('os').system('true')", "is no comparison"),
-        ("age + 1 > 18", "age \\+ 1 is no column"),
-        ("(lambda: 1)() == view", "is no column"),
-        ("[x for x in view] == 'a'", "is no column"),
-        ("view == f'{age}'", "is no column"),
+        ("view ==", "is not an expression"),
+        ("view", "view alone is not a comparison"),
+        ("not `patient id`", "`patient id` alone is not a comparison"),
+        ("18", "18 is not a comparison"),
+        ("len(view) > 3", r"len\(view\) is not a column, text or number"),
+        ("view.upper() == 'A'", "is not a column, text or number"),
+        ("().__class__ == 'A'", "is not a column, text or number"),
+        ("__import__('os').system('true')", "is not a comparison"),
+        ("age + 1 > 18", "age \\+ 1 is not a column"),
+        ("(lambda: 1)() == view", "is not a column"),
+        ("[x for x in view] == 'a'", "is not a column"),
+        ("view == f'{age}'", "is not a column"),
         ("view == 'a' & label == 'b'", "has & or \\|; write and, or"),
         ("view == True", "write 'True' in quotes"),
         ("view == None", "write is None"),
         ("view is 'frontal'", "view is None, for a missing value; write =="),
         ("'a' == 'b'", "neither is a column"),
-        ("'a' in view", "'a' before 'in' is no column"),
+        ("'a' in view", "'a' before 'in' is not a column"),
         ("view in 'frontal'", r"write \['AP', 'PA'\]"),
         ("view in []", r"write \['AP', 'PA'\]"),
         ("view in [label]", r"write \['AP', 'PA'\]"),
         ("age > '18'", "write 18 without quotes"),
-        ("view > 'g'", "'g' has no order: it is no number, and no date"),
+        ("view > 'g'", "'g' has no order: it is neither a number nor a date"),
         ("view > '2015-9-1'", "'2015-9-1' has no order"),
-        ("age > 1" + 400 * "0", "is no filter"),
+        ("age > 1" + 400 * "0", "is not a filter"),
         ("(" * 5000 + "view == 'a'" + ")" * 5000, "is no"),
         ("not " * 5000 + "view == 'a'", "is no"),
     ],
@@ -146,10 +146,10 @@ def test_expression_that_is_no_filter_is_refused_in_one_line(text: str, error: s
     ("text", "error"),
     [
         ("vieww == 'frontal'", "filter: the column 'vieww' does not exist, did you mean 'view'"),
-        ("age > view", "line 2: filter: the column 'view' is 'frontal', which is no number"),
-        ("label > 3", "line 2: filter: the column 'label' is 'a', which is no number"),
+        ("age > view", "line 2: filter: the column 'view' is 'frontal', which is not a number"),
+        ("label > 3", "line 2: filter: the column 'label' is 'a', which is not a number"),
         ("view == 'Frontal'", "keeps none of the 3 rows; the column view has frontal, lateral, NA"),
-        ("age > 18 and", "is no expression"),
+        ("age > 18 and", "is not an expression"),
     ],
 )
 def test_filter_that_does_not_fit_the_table_is_refused_while_planning(tmp_path: Path, text: str, error: str):
@@ -183,7 +183,7 @@ def test_dates_are_compared_as_dates(text: str, kept: list[bool]):
 
 @pytest.mark.parametrize("cell", ["2015-9-1", "01.02.2016", "2015-02-30", "soon"])
 def test_cells_that_are_no_dates_are_not_ordered(cell: str):
-    with pytest.raises(ValueError, match=f"the column 'date' is '{cell}', which is no date of the form"):
+    with pytest.raises(ValueError, match=f"the column 'date' is '{cell}', which is not a date of the form"):
         RowFilter.of("date > '2015-01-01'").keeps({"date": cell})
 
 

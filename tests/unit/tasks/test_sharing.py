@@ -269,7 +269,7 @@ def test_image_that_the_data_set_lacks_is_named():
     dataset = make_dataset(tasks, "sex")
     draw([5])
     Path("t.csv").write_text(TABLE + "5.png,p5,F,20,1,0,frontal\n")
-    with pytest.raises(MMLError, match=r"sex: .*5\.png.* none of the data set .* run the command again"):
+    with pytest.raises(MMLError, match=r"sex: .*5\.png.* not in the data set .* run the command again"):
         match(tasks, "sex", dataset)
 
 

@@ -172,7 +172,7 @@ def test_numbers_are_read(tmp_path: Path, cell: str):
 
 @pytest.mark.parametrize("cell", ["a:0,7", "a:70%", "a:70 %"])
 def test_probability_that_is_no_number_is_refused(tmp_path: Path, cell: str):
-    with pytest.raises(MMLError, match=r"is no number; write it as 0\.7"):
+    with pytest.raises(MMLError, match=r"is not a number; write it as 0\.7"):
         read(tmp_path, f"image;labels\nx.png;{cell}\ny.png;b")
 
 

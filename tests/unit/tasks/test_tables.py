@@ -184,7 +184,7 @@ def test_wrong_columns_are_refused_while_planning(tmp_path: Path, columns: dict[
 
 
 def test_header_that_is_missing_is_named(tmp_path: Path):
-    with pytest.raises(MMLError, match=r"the first line \(x\.png, a\) is no header"):
+    with pytest.raises(MMLError, match=r"the first line \(x\.png, a\) is not a header"):
         read(tmp_path, "x.png,a\ny.png,b")
 
 

@@ -167,7 +167,7 @@ def test_the_place_of_a_public_data_set_does_not_matter(root: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"name": "Flower102"}, "'Flower102' is no data-set class that it reads, did you mean 'Flowers102'"),
+        ({"name": "Flower102"}, "'Flower102' is not a data-set class that it reads, did you mean 'Flowers102'"),
         ({"name": "DTD", "task_type": "regression"}, "DTD is a classification, not a regression"),
         ({"name": "DTD"}, "name the folder of the files by path, or set download: true"),
         ({"name": "DTD", "path": "nowhere"}, "nowhere does not exist"),

@@ -75,11 +75,11 @@ def test_unknown_values_that_no_mask_has_are_named(tmp_path: Path):
     ("keys", "why"),
     [
         ({"unknown": [1], "idx_to_class": LESION}, "unknown: the mask value 1 has the class 'lesion' in idx_to_class"),
-        ({"unknown": [300]}, "unknown: 300 is no mask value; write numbers from 0 to 255"),
-        ({"unknown": [7.5]}, "unknown: 7.5 is no mask value"),
+        ({"unknown": [300]}, "unknown: 300 is not a mask value; write numbers from 0 to 255"),
+        ({"unknown": [7.5]}, "unknown: 7.5 is not a mask value"),
         ({"unknown": [7], "colors": COLORS}, r"unknown: the masks are read by colour, so write colours in place of 7"),
         ({"unknown": [[9, 9, 9]]}, r"unknown: \[9, 9, 9\] is a colour, .*write colors: \{background"),
-        ({"unknown": [[9, 9]], "colors": COLORS}, r"unknown: \[9, 9\] is no colour; write \[red, green, blue\]"),
+        ({"unknown": [[9, 9]], "colors": COLORS}, r"unknown: \[9, 9\] is not a colour; write \[red, green, blue\]"),
         ({"unknown": [[255, 0, 0]], "colors": COLORS}, r"unknown: \[255, 0, 0\] is the colour of 'lesion' in colors"),
     ],
 )

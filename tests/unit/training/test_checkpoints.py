@@ -169,9 +169,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "text": (lambda path: path.write_text("epoch 3"), "is cut off or damaged"),
     "weights only": (
         lambda path: rewrite(path, lambda checkpoint: checkpoint.pop("optimizer_states")),
-        "is no checkpoint of a training",
+        "is not a checkpoint of a training",
     ),
-    "no dictionary": (lambda path: torch.save(torch.ones(2), path), "is no checkpoint of a training"),
+    "no dictionary": (lambda path: torch.save(torch.ones(2), path), "is not a checkpoint of a training"),
     "code": (lambda path: torch.save(print, path), r"cannot be read \(Weights only load failed"),
     "other torch": (
         lambda path: rewrite(path, lambda checkpoint: checkpoint["mml"].update(torch="1.13.1+cu117")),

@@ -130,6 +130,5 @@ def _signature(path: str, kind: str | None, positional: int) -> Signature | None
         return None
     needed = find_definition(kind) if kind and not (kind == MODULE and path.startswith(MODULES)) else None
     if kind and needed and definition.is_class() and definition.is_a(needed) is False:
-        name = kind.rpartition(".")[2]
-        raise MMLError(f"{path} is no {name} ({kind}), which is needed here; name a class that is")
+        raise MMLError(f"{path} does not derive from {kind}; name a class that does")
     return definition.signature(positional)

@@ -27,18 +27,18 @@ def read_annotations(file: Path, format_name: str, *keys: str) -> dict[str, Any]
         keys: keys of lists that it must have.
 
     Raises:
-        MMLError: it cannot be read, is no JSON, or lacks a key.
+        MMLError: it cannot be read, is not JSON, or lacks a key.
     """
     try:
         content = json.loads(file.read_bytes())
     except OSError as error:
         raise MMLError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise MMLError(f"{file} is no JSON ({error}); export it again") from error
+        raise MMLError(f"{file} is not JSON ({error}); export it again") from error
     for key in keys:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise MMLError(
-                f"{file} has no list '{key}', so it is no file of {format_name}; export it again, or leave it out"
+                f"{file} has no list '{key}', so it is not a {format_name} file; export it again, or leave it out"
             )
     return content
 
@@ -141,7 +141,7 @@ def with_layout(images: Sequence[AnnotatedImage], layout: PathLayout | None, roo
     Without a layout, folders `train/`, `val/`, `test/` and `unlabelled/` are splits if all images lie in them.
 
     Raises:
-        MMLError: no path matches the layout, or a folder is no split.
+        MMLError: no path matches the layout, or a folder is not a split.
     """
     paths = {image.sample.id: os.path.relpath(image.sample.image, root) for image in images}
     if layout is None and all(image.sample.split is None for image in images):
@@ -164,7 +164,7 @@ def with_layout(images: Sequence[AnnotatedImage], layout: PathLayout | None, roo
             continue
         split = image.sample.split
         if (text := texts.get("split")) is not None and (split := split_of(text)) is None:
-            raise MMLError(f"layout: '{text}' of the image '{path}' is no split; splits: {', '.join(SPLITS)}")
+            raise MMLError(f"layout: '{text}' of the image '{path}' is not a split; splits: {', '.join(SPLITS)}")
         sample = replace(image.sample, split=split, group=texts.get("group"), fold=numbers.get(texts.get("fold")))
         matched.append(replace(image, sample=sample))
     return matched

@@ -203,7 +203,7 @@ def _outlines(entry: Mapping[str, Any]) -> list[Shape]:
         raise ValueError(f"it has no outline and no run lengths ('segmentation'){box}")
     parts = [outline] if isinstance(outline[0], int | float) else outline
     if not all(isinstance(part, list) for part in parts):
-        raise ValueError("its outline ('segmentation') is no list of numbers")
+        raise ValueError("its outline ('segmentation') is not a list of numbers")
     return [Polygon(part) for part in parts]
 
 

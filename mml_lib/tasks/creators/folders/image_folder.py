@@ -84,7 +84,7 @@ class _Folders:
         """Return the folders of the splits that have images, or the folder itself and `unlabelled/`.
 
         Raises:
-            MMLError: something that is no split lies beside `train/`, `val/` or `test/`.
+            MMLError: something that is not a split lies beside `train/`, `val/` or `test/`.
         """
         root = self.root
         if not TASK_TYPES[self.kind].is_learnable:
@@ -208,7 +208,7 @@ class _Folders:
         if (text := fields.get("split")) is None:
             return None
         if (split := split_of(text)) is None:
-            raise MMLError(f"layout: '{text}' of the image '{name}' is no split; splits: {', '.join(SPLITS)}")
+            raise MMLError(f"layout: '{text}' of the image '{name}' is not a split; splits: {', '.join(SPLITS)}")
         return split
 
     def _label(self, name: str, fields: Mapping[str, str], split: str | None) -> Label:

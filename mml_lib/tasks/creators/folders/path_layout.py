@@ -35,12 +35,12 @@ class PathLayout:
         fields = [piece[1:-1] for piece in pieces if _is_field(piece)]
         for field in fields:
             if field not in FIELDS:
-                raise MMLError(f"layout: '{text}' has {{{field}}}, which is no field{nearest(field, FIELDS)}")
+                raise MMLError(f"layout: '{text}' has {{{field}}}, which is not a field{nearest(field, FIELDS)}")
             if fields.count(field) > 1:
                 raise MMLError(f"layout: '{text}' has {{{field}}} twice; write * in place of one")
         literals = [piece for piece in pieces if not _is_open(piece)]
         if not fields or any(mark in literal for literal in literals for mark in "{}"):
-            raise MMLError(f"layout: '{text}' is no template of paths; write one such as {{label}}/{{group}}_*.png")
+            raise MMLError(f"layout: '{text}' is not a template of paths; write one such as {{label}}/{{group}}_*.png")
         if text.startswith(("/", "./", "../")) or text.endswith("/"):
             raise MMLError(f"layout: '{text}' must describe files relative to 'path', such as {{label}}/*.png")
         for first, second in pairwise(pieces):

@@ -113,7 +113,7 @@ class ImageTree:
             return True
         if suffix in SUFFIXES:
             if not entry.is_file():
-                raise MMLError(f"the image {entry.path} is no regular file; remove it")
+                raise MMLError(f"the image {entry.path} is not a regular file; remove it")
             return True
         if ".dcm" in SUFFIXES and may_be_dicom(suffix) and entry.is_file() and has_preamble(entry.path):
             return True

@@ -106,7 +106,7 @@ def draw_mask(size: tuple[int, int], shapes: Sequence[tuple[int, Shape]], where:
 
 def _check_value(value: int) -> None:
     if not isinstance(value, int) or not 0 < value <= 255:
-        raise MMLError(f"{value!r} is no class number of a mask; write 1 to 255")
+        raise MMLError(f"{value!r} is not a class number of a mask; write 1 to 255")
 
 
 def _read(pixels: Pixels, as_color: bool = False) -> "np.ndarray":

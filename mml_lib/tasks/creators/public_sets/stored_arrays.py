@@ -162,7 +162,7 @@ def _npz_labels(file: Path) -> list[int]:
     with np.errstate(invalid="ignore"):  # what is left of infinite numbers is NaN
         is_whole = labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and (labels % 1 == 0).all())
     if not is_whole:
-        raise MMLError(f"{file}: labels are no whole numbers; write -1 for one that is not known, and unknown: [-1]")
+        raise MMLError(f"{file}: labels are not whole numbers; write -1 for an unknown one, and unknown: [-1]")
     return labels.astype(int).tolist()
 
 

@@ -27,7 +27,7 @@ def _class_of(name: str, task_type: str | None) -> TorchvisionClass:
         MMLError: it is none of those that are read, or of another task type.
     """
     if name not in CLASSES:
-        raise MMLError(f"creator torchvision: '{name}' is no data-set class that it reads{nearest(name, CLASSES)}")
+        raise MMLError(f"creator torchvision: '{name}' is not a data-set class that it reads{nearest(name, CLASSES)}")
     for kind in (CLASSES[name], *([WITH_MASKS[name]] if name in WITH_MASKS else [])):
         if task_type in (None, kind.task_type):
             return kind

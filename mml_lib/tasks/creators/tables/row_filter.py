@@ -70,7 +70,7 @@ class RowFilter:
         """Parse an expression.
 
         Raises:
-            MMLError: it is no filter.
+            MMLError: it is not a filter.
         """
         try:
             # A column whose name is no Python name stands between backticks, as in `DataFrame.query` of pandas.
@@ -79,9 +79,9 @@ class RowFilter:
             parser = _Parser(names)
             condition = parser.condition(tree.body)
         except SyntaxError as error:
-            raise MMLError(f'filter: "{text}" is no expression ({error.msg}){_remedy(text)}') from error
+            raise MMLError(f'filter: "{text}" is not an expression ({error.msg}){_remedy(text)}') from error
         except (ValueError, OverflowError, RecursionError, MemoryError) as error:
-            raise MMLError(f'filter: "{text}" is no filter: {error or "it is nested too deeply"}') from error
+            raise MMLError(f'filter: "{text}" is not a filter: {error or "it is nested too deeply"}') from error
         return cls(text, tuple(parser.columns), condition)
 
     def keeps(self, cells: Cells) -> bool:
@@ -103,7 +103,7 @@ def kept_rows(columns: Columns, rows: list[Row], text: str | None, missing: Miss
         missing: the test for cells without a value.
 
     Raises:
-        MMLError: the filter names no column, compares a cell that is no number, or keeps nothing.
+        MMLError: the filter names no column, compares a cell that is not a number, or keeps nothing.
     """
     if text is None:
         return rows
@@ -175,8 +175,8 @@ class _Parser:
                 return partial(_all, [self._comparison(op, *pair) for op, pair in zip(ops, sides, strict=True)])
             case ast.Name():
                 text = self._text(node)
-                raise ValueError(f"{text} alone is no comparison; write a value, such as {text} == 'yes'")
-        raise ValueError(f"{self._text(node)} is no comparison; a filter has {PARTS}")
+                raise ValueError(f"{text} alone is not a comparison; write a value, such as {text} == 'yes'")
+        raise ValueError(f"{self._text(node)} is not a comparison; a filter has {PARTS}")
 
     def _text(self, node: ast.expr) -> str:
         """Return a part of the expression as the user wrote it."""
@@ -202,18 +202,18 @@ class _Parser:
             if isinstance(side, str) and NUMBER.fullmatch(side):
                 raise ValueError(f"the order of '{side}' would be that of a text; write {side} without quotes")
             if isinstance(side, str) and _as_date(side) is None:
-                raise ValueError(f"'{side}' has no order: it is no number, and no date {DATE_FORM}")
+                raise ValueError(f"'{side}' has no order: it is neither a number nor a date {DATE_FORM}")
         return partial(_ordered, ORDERS[type(op)], sides)
 
     def _membership(self, left: ast.expr, right: ast.expr) -> Condition:
         column = self._operand(left)
         if not isinstance(column, _Column):
-            raise ValueError(f"{self._text(left)} before 'in' is no column")
+            raise ValueError(f"{self._text(left)} before 'in' is not a column")
         values: list[Operand] = []
         if isinstance(right, ast.List | ast.Tuple | ast.Set):
             values = [self._operand(value) for value in right.elts]
         if not values or any(isinstance(value, _Column) for value in values):
-            raise ValueError(f"{self._text(right)} after 'in' is no list of values; write ['AP', 'PA']")
+            raise ValueError(f"{self._text(right)} after 'in' is not a list of values; write ['AP', 'PA']")
         return partial(_any, [partial(_equal, (column, value)) for value in values])
 
     def _operand(self, node: ast.expr) -> Operand:
@@ -223,7 +223,7 @@ class _Parser:
                 self.columns[column] = None
                 return _Column(column)
             case ast.Constant(value=bool() as value):
-                raise ValueError(f"{value} is no text; write '{value}' in quotes, as cells spell it")
+                raise ValueError(f"{value} is not text; write '{value}' in quotes, as cells spell it")
             case ast.Constant(value=None):
                 raise ValueError("None stands only behind 'is' and 'is not'; write is None for a missing value")
             case ast.Constant(value=str() as value):
@@ -234,7 +234,7 @@ class _Parser:
                 return -_checked(value)
             case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
                 raise ValueError(f"{self._text(node)} has & or |; write and, or")
-        raise ValueError(f"{self._text(node)} is no column, text or number; a filter has {PARTS}")
+        raise ValueError(f"{self._text(node)} is not a column, text or number; a filter has {PARTS}")
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def _ordered(order: Callable[[Any, Any], bool], sides: tuple[Operand, Operand], 
     for side, value in zip(sides, values, strict=True):
         if value is None and isinstance(side, _Column):
             kind = f"date {DATE_FORM}" if is_dated else "number"
-            raise ValueError(f"the column '{side.name}' is '{cells[side.name]}', which is no {kind}")
+            raise ValueError(f"the column '{side.name}' is '{cells[side.name]}', which is not a {kind}")
     if is_dated and any(isinstance(side, str) and len(side) == DAY for side in sides):
         values = [value.date() for value in values]  # a day is the whole day
     return order(*values)

@@ -41,7 +41,7 @@ class TableOptions:
     uncertain: Mapping[str, CellValue] | CellValue | None = None
 
     def check(self) -> None:
-        """Refuse a separator that divides nothing, or divides probabilities, and an expression that is no filter.
+        """Refuse a separator that divides nothing, or divides probabilities, and an expression that is not a filter.
 
         Raises:
             MMLError: the separator to choose from, or what a filter is.
