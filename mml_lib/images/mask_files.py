@@ -54,7 +54,7 @@ class MaskPixels:
 
     @property
     def colors(self) -> np.ndarray:
-        """The colour of each pixel that is seen, as R·65536 + G·256 + B (uint32, H×W)."""
+        """Colour of each pixel, as R·65536 + G·256 + B (uint32, H×W)."""
         return self.pixels if self.kind == COLOR else self.palette[self.pixels]
 
 
@@ -107,17 +107,17 @@ def survey_mask(file: Path | str, size: tuple[int, int]) -> MaskContent:
                 "compression or smoothing left them: save the mask itself as PNG, each class in one colour"
             )
         tally = dict(zip(colors.tolist(), counts.tolist(), strict=True))
-        seen = {color: color for color in tally}
-        return MaskContent(mask.pixels.shape, COLOR, tally, seen, mask.zero_is_white, mask.lossy)
+        codes = {color: color for color in tally}
+        return MaskContent(mask.pixels.shape, COLOR, tally, codes, mask.zero_is_white, mask.lossy)
     counts = np.bincount(mask.pixels.ravel(), minlength=256)
     tally = {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
-    seen = {number: int(mask.palette[number]) for number in tally}
+    codes = {number: int(mask.palette[number]) for number in tally}
     # Black and white as the indices 0 and 1 are what one bit is, whatever the file calls it.
     bits = mask.kind in (GREY, PALETTE) and all(
-        {0: BLACK, 1: WHITE}.get(number) == color for number, color in seen.items()
+        {0: BLACK, 1: WHITE}.get(number) == color for number, color in codes.items()
     )
     kind = BITS if bits else mask.kind
-    return MaskContent(mask.pixels.shape, kind, tally, seen, mask.zero_is_white, mask.lossy)
+    return MaskContent(mask.pixels.shape, kind, tally, codes, mask.zero_is_white, mask.lossy)
 
 
 def unused_value(counts: Iterable[Mapping[int, int] | None]) -> int:

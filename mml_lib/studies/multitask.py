@@ -9,7 +9,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.study_checks import check_co_task
 from mml_lib.studies.runs import task_content
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.task_identity import TaskIdentity, divided_by
+from mml_lib.tasks.task_identity import TaskIdentity, held_out_key
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -59,7 +59,7 @@ def _nested_alike(study: "Study", target: str, task: TaskIdentity, trained: str)
     if not trained.startswith(target) or not is_nested(tag.removeprefix(SEPARATOR)):
         return task
     main, other = (study.tasks.derived(f"{name}{tag}") for name in (target, task.name))
-    keys = [divided_by(identity.definition(), False, ["nested"]) for identity in (main, other)]
+    keys = [held_out_key(identity.definition(), False, ["nested"]) for identity in (main, other)]
     return other if keys[0] == keys[1] else task
 
 

@@ -1,4 +1,4 @@
-"""Channel files: images whose channels lie in several files, one a stain or sequence."""
+"""Channel files: images whose channels are in separate files, one per stain or sequence."""
 
 import os
 from collections.abc import Mapping
@@ -29,19 +29,19 @@ class ChannelFiles:
 
 
 ImageFile: TypeAlias = Path | ChannelFiles
-"""Where an image is: in one file, or in one a channel."""
+"""File of an image, or its files by channel."""
 
 
 def check_channels(channels: Mapping[str, str], image: str, where: str) -> None:
-    """Refuse channels that are not those of several files, the first of them the image.
+    """Refuse channel files that do not form an image.
 
     Args:
-        channels: files by the name of their channel.
-        image: the image of the sample.
-        where: data set and sample, for the error.
+        channels: path of each channel's file by the name of the channel.
+        image: image file of the sample.
+        where: data set and sample, for errors.
 
     Raises:
-        MMLError: there are less than two files, the first is another one than the image, or two channels are one file.
+        MMLError: there are fewer than two files, the first is not the image, or two channels have the same file.
     """
     files = {name: os.path.normpath(file) for name, file in channels.items()}
     if len(files) < 2 or next(iter(files.values())) != os.path.normpath(image):

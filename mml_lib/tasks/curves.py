@@ -1,6 +1,6 @@
 """Curves: tasks of a study that differ in the first argument of one tag, `digits+subset~0.1` and `digits+subset~0.3`.
 
-They are tested on the samples of one test split, as tags with an axis leave it alone.
+All are tested on the samples of one test split, because tags with an axis do not change it.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ class Point:
     """One task of a curve.
 
     Args:
-        task: its name.
-        value: first argument of its tag; None of the task without the tag.
-        seed: second argument of its tag, 0 where it has none.
+        task: name of the task.
+        value: first argument of its tag; None for the task without the tag.
+        seed: second argument of its tag; 0 if the tag has only one.
     """
 
     task: str
@@ -30,9 +30,9 @@ class Curve:
     """Tasks with one tag on one base, in the order of the tag's argument, the base last.
 
     Args:
-        name: that of its tasks, without the arguments of the tag: `digits+subset`.
-        axis: of the tag.
-        points: one for each task.
+        name: name of its tasks without the arguments of the tag: `digits+subset`.
+        axis: axis of the tag.
+        points: a point for each task.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Curve:
 
 
 def curves_of(names: Iterable[str]) -> list[Curve]:
-    """Return the curves among tasks: those of two different arguments of a tag, or of one and the base, or more.
+    """Return the curves among tasks. A curve has two or more different arguments of a tag, or one and the base.
 
     Args:
-        names: of the tasks, tags included.
+        names: names of the tasks, including tags.
     """
     names = list(dict.fromkeys(names))
     points: dict[str, dict[tuple[float, int], Point]] = {}
@@ -61,9 +61,9 @@ def curves_of(names: Iterable[str]) -> list[Curve]:
             points.setdefault(curve, {}).setdefault((value, seed), Point(name, value, seed))
             bases[curve] = (tag.axis, SEPARATOR.join([base, *tags[:place], *tags[place + 1 :]]))
     curves = []
-    for curve, of_curve in points.items():
+    for curve, curve_points in points.items():
         axis, base = bases[curve]
-        ordered = [of_curve[key] for key in sorted(of_curve)]
+        ordered = [curve_points[key] for key in sorted(curve_points)]
         if axis.with_base and base in names:
             ordered.append(Point(base, None, 0))
         if len({point.value for point in ordered}) > 1:

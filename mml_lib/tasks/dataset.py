@@ -17,20 +17,20 @@ from mml_lib.tasks.pixel_format import Conversion, PixelFormat, ValueRange
 SPLITS = ("train", "val", "test", "unlabelled")
 
 EMPTY_MASK_TOKEN = "EMPTY_MASK_TOKEN"
-"""Stands in place of a mask file where a mask would be zero everywhere."""
+"""Placeholder for a mask file whose values would all be 0."""
 
 Label = str | Mapping[str, float | None] | float | None
 
 
 def label_names(label: Label) -> list[str]:
-    """Return the names of the classes in a label, none of a number."""
+    """Return the class names in a label. A number has none."""
     if isinstance(label, str):
         return [label]
     return list(label) if isinstance(label, Mapping) else []
 
 
 def merged_probability(probabilities: Sequence[float | None]) -> float | None:
-    """Return the largest probability of merged labels; None where one is unknown and no other is 0.5 or more."""
+    """Return the largest probability of merged labels, None if one is unknown and all others are below 0.5."""
     largest = max((probability for probability in probabilities if probability is not None), default=0.0)
     return None if None in probabilities and largest < 0.5 else largest
 
@@ -39,20 +39,21 @@ def merged_probability(probabilities: Sequence[float | None]) -> float | None:
 class Sample:
     """One image with its label, split and group.
 
-    Creators in plugins may give paths as `Path`, and numbers of NumPy.
+    Creators in plugins may use `Path` objects and NumPy numbers.
 
     Args:
         id: unique name within the data set.
-        image: the file, absolute or relative to the data set's folder; `<file>.npy#<row>` is a row of an array.
-        label: name of its class; for multi-label tasks the probability of each label that is not 0, None where
-            it is unknown; for regression a number; None: there is none.
-        split: train, val, test or unlabelled, where the data set defines splits.
-        group: name of the patient, video or the like, whose samples stay together.
-        fold: cross-validation fold, where the data set defines folds.
-        mask: for segmentation the file of class numbers, or `EMPTY_MASK_TOKEN`.
-        weight: weight in the loss, 0 or more; None counts 1 where other samples have weights.
-        channels: files of single channels that make up the image, by the channel's name; `image` is the first of them.
-            None: the image is in one file.
+        image: path of the image file, absolute or relative to the data set's folder; `<file>.npy#<row>` is a row of an
+            array.
+        label: classification: name of the class. Multi-label classification: probability (0..1) of each label by its
+            name, None if unknown; omitted labels have the probability 0. Regression: a number. None: no label.
+        split: train, val, test or unlabelled, if the data set defines splits.
+        group: name of the patient, video or other unit whose samples stay in one split and one fold.
+        fold: cross-validation fold, from 0, if the data set defines folds.
+        mask: segmentation: path of the file of class numbers, or `EMPTY_MASK_TOKEN`.
+        weight: weight in the loss, 0 or 1e-12..1e12; None: 1 if other samples have weights.
+        channels: path of each channel's file by the channel's name, if channels are in separate files; `image` is the
+            first of them. None: the image is in one file.
     """
 
     id: str
@@ -67,21 +68,21 @@ class Sample:
 
     @property
     def image_files(self) -> tuple[str, ...]:
-        """Files of the image: one, or one a channel."""
+        """Files of the image: one file, or one per channel."""
         return tuple(self.channels.values()) if self.channels else (self.image,)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Files of the image, and of the mask where there is one."""
+        """Files of the image, and the mask file if there is one."""
         return self.image_files if self.mask in (None, EMPTY_MASK_TOKEN) else (*self.image_files, str(self.mask))
 
 
 OPTIONAL_COLUMNS = ("weight", "channels")
-"""Fields of samples that a manifest has only where a sample states them."""
+"""Fields that a manifest contains only if a sample has a value."""
 
 LEAST_WEIGHT, LARGEST_WEIGHT = 1e-12, 1e12
 WEIGHTS = "0, or a number from 1e-12 to 1e12"
-"""Weights of samples, in messages."""
+"""Valid weights of samples, for messages."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +113,15 @@ class About:
 class Delivery:
     """Result of a creator: samples, the classes in the order of their indices, and their description.
 
-    Segmentation: `classes` names the mask values 0, 1, 2 …; empty where the study names them by `idx_to_class`.
+    Segmentation: `classes` names the mask values 0, 1, 2 …; it is empty if the study names them by `idx_to_class`.
 
     Args:
         samples: samples in a fixed order.
         classes: classes in the order of their indices.
         task_type: name of the task type.
         about: description of the data set.
-        drawings: masks that are still to be drawn, by the mask of their sample: a PNG file relative to the data set's
-            folder.
-        has_ignored_value: the creator knows that the mask value 255 is ignored.
+        drawings: masks to draw, by the path in `Sample.mask`: a PNG file relative to the data set's folder.
+        has_ignored_value: True if the creator declares that pixels of the mask value 255 are ignored.
 
     Example:
         >>> Delivery([Sample("1", "1.png", "a"), Sample("2", "2.png", "b")], classes=["a", "b"])
@@ -141,7 +141,7 @@ class Delivery:
 
     @property
     def weights(self) -> list[float] | None:
-        """Weight of each sample; None where no sample has one."""
+        """Weight of each sample; None if no sample has one."""
         if all(sample.weight is None for sample in self.samples):
             return None
         return [1.0 if sample.weight is None else float(sample.weight) for sample in self.samples]
@@ -156,9 +156,9 @@ class Dataset:
         delivery: its samples.
         sizes: height and width of each image, in pixels.
         folder: folder of its manifest.
-        values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
+        values: segmentation: number of pixels of each value in each mask; None for a sample without a mask.
         conversion: how image files become pixels.
-        masks: for segmentation, the kinds of mask files and the colours of their values.
+        masks: segmentation: kinds of the mask files, and colours of the mask values.
         digests: content digest of each image; None in older manifests.
     """
 
@@ -178,7 +178,7 @@ class Dataset:
 
     @property
     def value_range(self) -> ValueRange | None:
-        """Values that become black and white; None where all images have 8 bits."""
+        """Values that become black and white; None if all images have 8 bits."""
         return self.conversion.value_range
 
     def image_path(self, row: int) -> ImageFile:
@@ -189,13 +189,13 @@ class Dataset:
         return self.folder / sample.image
 
     def mask_path(self, row: int) -> Path | str | None:
-        """Return the mask file of a sample, `EMPTY_MASK_TOKEN`, or None where it has none."""
+        """Return the mask file of a sample, `EMPTY_MASK_TOKEN`, or None without a mask."""
         mask = self.delivery.samples[row].mask
         return mask if mask in (None, EMPTY_MASK_TOKEN) else self.folder / mask
 
     @property
     def mask_colors(self) -> list[Color] | None:
-        """Colours in the order of the mask values that stand for them, None where values are numbers of the files."""
+        """Colour of each mask value, in the order of the values; None if mask values are the numbers in the files."""
         if self.masks is None or self.masks.by_color is None:
             return None
         return [color for _, color in sorted(self.masks.colors.items()) if color is not None]
@@ -214,7 +214,7 @@ class Dataset:
             "masks": self.masks and asdict(self.masks),
             "digests": self.digests,
         }
-        if self.delivery.has_ignored_value:  # no key of other manifests
+        if self.delivery.has_ignored_value:  # other manifests omit the key
             content["has_ignored_value"] = True
         write_text(path, json_text("dataset", content, indent=None))
 
@@ -256,7 +256,10 @@ def _as_columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
 
 
 def is_weight(number: float) -> bool:
-    """Return True for a weight of a sample: 0, or a number that single precision holds in sums of many."""
+    """Return True for a valid weight of a sample: 0, or a number from 1e-12 to 1e12.
+
+    Sums of such weights are accurate in single precision.
+    """
     return number == 0 or LEAST_WEIGHT <= number <= LARGEST_WEIGHT
 
 

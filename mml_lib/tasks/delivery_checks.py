@@ -1,4 +1,4 @@
-"""Checks of delivered samples before a data set is made of them."""
+"""Checks of delivered samples before MML creates a data set."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from mml_lib.tasks.dataset import (
 
 
 class ListedImages:
-    """Samples by id and by image file, with the place where each is listed.
+    """Samples by id and by image file, with the place that lists each sample.
 
     Args:
         name: data set or table, for errors.
@@ -34,11 +34,11 @@ class ListedImages:
         """Add a sample.
 
         Args:
-            sample: the sample; one that is added again does not count.
-            place: where it is listed: its line, say.
+            sample: the sample; adding it again has no effect.
+            place: place that lists it, such as `line 3`.
 
         Raises:
-            MMLError: another sample has its id, or its image and another group or split.
+            MMLError: another sample has its id, or has its image but another group or split.
         """
         first, first_place = self._ids.setdefault(sample.id, (sample, place))
         if first is not sample:
@@ -57,11 +57,17 @@ class ListedImages:
 
 
 def check_delivery(delivery: Delivery, name: str) -> None:
-    """Refuse samples of which no task can be made.
+    """Refuse samples that cannot form a task.
+
+    Links and copies of images are found later, by the content of images.
+
+    Args:
+        delivery: result of a creator.
+        name: name of the data set, for errors.
 
     Raises:
-        MMLError: no samples, a duplicate id, a path listed twice but within a group, an unknown label or split, a label
-            of the wrong kind or a lack of one. Links and copies are found by the content of images later.
+        MMLError: there are no samples, an id is duplicate, an image is listed twice outside a group, a label or split
+            is unknown, or a label is missing or has the wrong type.
     """
     if not delivery.samples:
         raise MMLError(f"{name}: there are no images; see config/guide/tasks.md for the supported layouts")
@@ -122,7 +128,7 @@ def _check_probabilities(sample: Sample, classes: Mapping[str, None]) -> str | N
 
 
 def _check_known(delivery: Delivery, name: str) -> None:
-    """Refuse a label that no labelled sample has a known entry of."""
+    """Refuse a label without a known entry."""
     unknown = set(delivery.classes)
     for sample in delivery.samples:
         if isinstance(sample.label, Mapping) and sample.split != "unlabelled":
@@ -152,7 +158,7 @@ def _unknown(label: Any, classes: Mapping[str, None]) -> str:
 
 
 def _check_weights(delivery: Delivery, name: str) -> None:
-    """Refuse weights that are no weights, or give no labelled sample one."""
+    """Refuse invalid weights, and weights that are 0 for all labelled samples."""
     for sample in delivery.samples:
         weight = sample.weight
         if weight is not None and not (isinstance(weight, int | float) and is_weight(weight)):
@@ -166,7 +172,7 @@ def _check_weights(delivery: Delivery, name: str) -> None:
 def _check_groups(delivery: Delivery, name: str) -> None:
     splits: dict[str, str | None] = {}
     for sample in delivery.samples:
-        # A video may be labelled in part: what is unlabelled is predicted, and measures nothing.
+        # Some frames of a video may be unlabelled: these are predicted, but no metric uses them.
         if sample.group is None or sample.split == "unlabelled":
             continue
         if splits.setdefault(sample.group, sample.split) != sample.split:

@@ -28,9 +28,18 @@ from mml_lib.tasks.targets import Targets, class_mapping
 class TaskDescription:
     """A task: a header, and columns of samples.
 
-    Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, `digest` of the image's content (null
-    in older descriptions), and `label` (class index, probabilities, value; null where unlabelled or unknown) or, for
-    segmentation, `pixels` of each class; `weight` in the loss and, if asked, in metrics, where samples have weights.
+    Columns of `samples`, a value for each sample:
+
+    - `id`, `split`, `fold` and `group`.
+    - `row`: index of the packed image.
+    - `digest`: digest of the image's content; None in older descriptions.
+    - `label`: class index, list of probabilities, or number; None where unlabelled or unknown. For segmentation instead
+      `pixels`: number of pixels of each class.
+    - `weight`, if samples have weights: weight in the loss, and in metrics if the study sets `weighted_metrics`.
+
+    Args:
+        header: name, id, definition and counts of the task.
+        samples: the columns by name.
     """
 
     header: Mapping[str, Any]
@@ -52,9 +61,9 @@ class TaskDescription:
             identity: name, id and definition of the task.
             dataset: data set of its samples.
             targets: targets of the samples.
-            assignment: their splits and folds.
-            about: description in the study, beyond that of the data set.
-            rows: the place of each sample in the manifest, and so in the packed images; None: samples in its order.
+            assignment: splits and folds of the samples.
+            about: description in the study, in addition to that of the data set.
+            rows: index of each sample in the manifest and in the packed images; None: samples are in the order of both.
         """
         delivery = dataset.delivery
         heights, widths = zip(*dataset.sizes, strict=True)
@@ -88,7 +97,7 @@ class TaskDescription:
         return cls(header, samples)._counted(assignment.num_folds)
 
     def _counted(self, num_folds: int) -> "TaskDescription":
-        """Return the description with the counts of its samples."""
+        """Return the description with counts of its samples in the header."""
         split = np.array(self.samples["split"])
         train, weights = self.targets.take(np.flatnonzero(split == "train")), self.weights
         occurrences = [count for count in train.class_occ.values() if count]
@@ -117,7 +126,7 @@ class TaskDescription:
         return TaskDescription({**header, **counts}, self.samples)
 
     def _one_sided_labels(self, num_folds: int) -> dict[str, list[str]]:
-        """Return the labels whose known entries in a split, or in a fold, are all alike, by split and fold."""
+        """Return the labels whose known entries in a split or fold are all equal, by split and fold."""
         if not TASK_TYPES[self.header["task_type"]].is_multilabel:
             return {}
         split, fold = np.array(self.samples["split"]), np.array(self.samples["fold"], dtype=object)
@@ -132,27 +141,30 @@ class TaskDescription:
 
     @cached_property
     def targets(self) -> Targets:
-        """Columns of the samples."""
+        """Targets of the samples."""
         return Targets.from_columns(self.header["task_type"], self.header["classes"], self.samples)
 
     @cached_property
     def weights(self) -> np.ndarray | None:
-        """Weight of each sample in the loss, N; None where they have none."""
+        """Weight of each sample in the loss (float, N); None if samples have no weights."""
         return np.array(self.samples["weight"], dtype=float) if "weight" in self.samples else None
 
     @property
     def weights_by_id(self) -> dict[str, float] | None:
-        """Weight of each sample by its id; None where they have none."""
+        """Weight of each sample by its id; None if samples have no weights."""
         return self.by_id("weight") if "weight" in self.samples else None
 
     @cached_property
     def column(self) -> dict[str, np.ndarray]:
-        """Splits (str) and folds (int) of the samples, N each."""
+        """Split (str) and fold (int) of each sample, N each."""
         return {key: np.array(self.samples[key]) for key in ("split", "fold")}
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """A group for each sample; one without is a group of its own, and groups that share an image are one."""
+        """Group of each sample (str, N).
+
+        A sample without a group is a group of its own. Groups that share an image are merged.
+        """
         return merge_groups(group_names(self.samples["group"], self.samples["id"]), self.samples["digest"])
 
     def by_id(self, name: str) -> dict[str, Any]:
@@ -161,11 +173,11 @@ class TaskDescription:
 
     @property
     def number_of_groups(self) -> int:
-        """Number of groups that the data name."""
+        """Number of groups that the data define."""
         return len({group for group in self.samples["group"] if group is not None})
 
     def groups_of(self, ids: Iterable[str]) -> list[str]:
-        """Return the group of each sample, as `groups` has them."""
+        """Return the group of each sample, as in `groups`, by the ids of samples."""
         groups = dict(zip(self.samples["id"], self.groups.tolist(), strict=True))
         return [groups[id_] for id_ in ids]
 
@@ -179,13 +191,14 @@ class TaskDescription:
         num_folds: int | None = None,
         balance: Mapping[str, Balance] | None = None,
     ) -> "TaskDescription":
-        """Return a task derived from this one; its samples are counted anew.
+        """Return a task derived from this one, with new counts of its samples.
 
         Args:
             protocol: description of the change.
-            split, fold: new ones, N.
-            targets: new ones, of N samples.
-            keep: mask of the samples that stay, N.
+            split: new split of each sample (str, N).
+            fold: new fold of each sample (int, N).
+            targets: new targets of the N samples.
+            keep: mask of the samples that the task keeps (bool, N).
             num_folds: new number of folds.
             balance: balance of the new test split and folds, if groups were divided.
         """
@@ -195,11 +208,12 @@ class TaskDescription:
         samples |= {} if targets is None else targets.columns()
         if keep is not None:
             samples = {
-                key: [v for v, kept in zip(column, keep, strict=True) if kept] for key, column in samples.items()
+                key: [value for value, is_kept in zip(column, keep, strict=True) if is_kept]
+                for key, column in samples.items()
             }
         header = {**self.header, "protocol": [*self.header["protocol"], protocol]}
         if balance is not None:
-            header["folding"] = {part: asdict(of_part) for part, of_part in balance.items()}
+            header["folding"] = {part: asdict(part_balance) for part, part_balance in balance.items()}
         if targets is not None:
             header["classes"] = targets.classes
             if not TASK_TYPES[targets.task_type].has_masks:
@@ -208,12 +222,12 @@ class TaskDescription:
         return TaskDescription(header, samples)._counted(folds)
 
     def renamed(self, identity: Mapping[str, Any]) -> "TaskDescription":
-        """Return the description under the identity of a tagged task, whose classes may be other than its base's."""
+        """Return the description under the identity of a tagged task, whose classes may differ from its base's."""
         mapping = {"idx_to_class": self.header["idx_to_class"]}
         return TaskDescription({**self.header, **identity, **mapping}, self.samples)
 
     def write(self, path: str | Path) -> None:
-        """Write the description: valid JSON whose first line can be read alone."""
+        """Write the description as JSON whose first line, the header, can be read alone."""
         write_text(path, header_first({"header": self.header, "samples": self.samples}))
 
     @classmethod
@@ -228,7 +242,7 @@ class TaskDescription:
 
 
 def _moments(values: np.ndarray, weights: np.ndarray | None) -> dict[str, float]:
-    """Return mean, deviation and range of the targets of a regression, of those with a weight where there are some."""
+    """Return mean, standard deviation and range of regression targets; samples of weight 0 do not count."""
     if weights is None or not weights.any():
         mean, std = values.mean(), values.std()
     else:
@@ -245,7 +259,7 @@ def _spread(weights: np.ndarray) -> dict[str, float]:
 
 
 def check_weights(task: TaskDescription) -> None:
-    """Refuse weights by which nothing could be trained, validated or tested.
+    """Refuse weights that leave nothing to train, validate or test on.
 
     Raises:
         MMLError: all samples of the test split, of a fold, or of the only training set have the weight 0.
@@ -256,13 +270,13 @@ def check_weights(task: TaskDescription) -> None:
     train = split == "train"
     parts = {f"fold {number}": train & (fold == number) for number in range(task.header["num_folds"])}
     parts |= {"the test split": split == "test", "the training set": train & (fold != 0)}
-    for part, chosen in parts.items():
-        if chosen.any() and not task.weights[chosen].any():
+    for part, is_in_part in parts.items():
+        if is_in_part.any() and not task.weights[is_in_part].any():
             raise MMLError(f"{task.header['name']}: all samples of {part} have the weight 0; raise some of them")
 
 
 def one_sided_labels(header: Mapping[str, Any]) -> list[str]:
-    """Return a line for each split and fold of a task with labels that are not both there and absent."""
+    """Return a warning for each split and fold of a task in which all known entries of a label are equal."""
     return [
         f"{header['name']}: the known entries of {summarized(map(repr, labels))} in {part} are all alike, so metrics "
         "that need both are undefined there"
@@ -271,7 +285,7 @@ def one_sided_labels(header: Mapping[str, Any]) -> list[str]:
 
 
 def _mapping(identity: Mapping[str, Any], dataset: Dataset, targets: Targets) -> dict[int, str]:
-    """Return the class of each index, or of each mask value that a mask shows; mask values may share a class."""
+    """Return the class of each index; for segmentation, of each mask value that occurs. Values may share a class."""
     if not TASK_TYPES[dataset.delivery.task_type].has_masks:
         return dict(enumerate(targets.classes))
     mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"], identity.get("colors"))
@@ -287,8 +301,8 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            first = file.readline()
-        content = json.loads(first.rstrip().rstrip(",") + "}")
+            first_line = file.readline()
+        content = json.loads(first_line.rstrip().rstrip(",") + "}")
         return FORMATS["description"].migrated(content, path)["header"]
     except OSError as error:
         raise MMLError(f"{path} cannot be read: {error.strerror}") from error
@@ -296,16 +310,16 @@ def read_header(path: str | Path) -> dict[str, Any]:
         raise damaged(path, str(error)) from error
 
 
-def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, brought: Collection[str] = ()) -> None:
-    """Refuse a task that differs from its plan, which is possible for downloads only.
+def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, data_splits: Collection[str] = ()) -> None:
+    """Refuse a task that differs from its plan. Only tasks of downloads can differ.
 
     Args:
-        task: the description that was made.
+        task: description of the created task.
         planned: type, folds and splits in the plan; None: there was no plan.
-        brought: the splits that the data define.
+        data_splits: splits that the data define.
 
     Raises:
-        MMLError: another type, other folds or splits; the line says which key to set.
+        MMLError: the task has another type, or other folds or splits.
     """
     if planned is None:
         return
@@ -315,10 +329,10 @@ def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, brou
         raise MMLError(f"tasks.{name}: the data are a {header['task_type']}; set task_type: {header['task_type']}")
     actual = {"has_test": "test" in splits, "has_unlabelled": "unlabelled" in splits, "num_folds": header["num_folds"]}
     if any(actual[key] != planned[key] for key in actual):
-        listed = ", ".join(split for split in SPLITS if split in brought)
+        listed = ", ".join(split for split in SPLITS if split in data_splits)
         raise MMLError(
-            f"tasks.{name}: the data bring {f'the splits {listed}' if listed else 'no splits'} and make "
-            f"{actual['num_folds']} folds, which was not planned with; "
+            f"tasks.{name}: the data have {f'the splits {listed}' if listed else 'no splits'} and "
+            f"{actual['num_folds']} folds, unlike the plan; "
             + (f"set splits: [{listed}]" if listed else "leave out splits")
             + (f" and set folds: {actual['num_folds']}" if actual["num_folds"] not in (1, planned["num_folds"]) else "")
         )

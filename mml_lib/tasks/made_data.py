@@ -1,8 +1,7 @@
-"""Data that another rule makes: planning names the data set by their paths, before they exist.
+"""Data that another rule makes: planning names the data set by their paths, before the data exist.
 
-The first data at these paths are that data set. Their fingerprint is recorded beside its manifest, so that a plan takes
-later data with another fingerprint for another data set, as it does with own data that were edited. A step refuses data
-that changed after its plan was made.
+MML records the fingerprint of the first data at these paths beside the manifest. Later data with another fingerprint
+are another data set, like edited own data. A step refuses data that changed after its plan.
 """
 
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ from mml_lib.files.atomic import write_text
 from mml_lib.tasks.creators.creator_registry import CREATORS
 
 RECORD = "made_from.txt"
-"""File beside a manifest: the fingerprint of the data that the data set was first made of."""
+"""File beside a manifest with the fingerprint of the data from which the data set was first created."""
 
 
 def read_first_state(folder: Path) -> str | None:
-    """Return the fingerprint that a data set was first made of; None where it was not made."""
+    """Return the fingerprint of the data from which a data set was first created; None before."""
     record = folder / RECORD
     return record.read_text(encoding="utf-8") if record.is_file() else None
 
@@ -27,11 +26,11 @@ def check_made_data(source: Mapping[str, Any], folder: Path) -> None:
     """Refuse data that a rule has changed since the data set was planned.
 
     Args:
-        source: of the data set: creator, arguments, and `made_by_rule` for such data.
-        folder: of the data set.
+        source: identity of the data set: creator, arguments, and `made_by_rule` for such data.
+        folder: folder of the data set.
 
     Raises:
-        MMLError: they have another fingerprint.
+        MMLError: the data have another fingerprint.
     """
     if "made_by_rule" not in source:
         return
@@ -45,7 +44,7 @@ def check_made_data(source: Mapping[str, Any], folder: Path) -> None:
 
 
 def record_made_data(source: Mapping[str, Any], folder: Path) -> None:
-    """Record the fingerprint of data that a rule made, when a data set is first made of them."""
+    """Record the fingerprint of data that a rule made, when a data set is first created from them."""
     if "made_by_rule" not in source or read_first_state(folder):
         return
     if state := CREATORS[source["creator"]].state_of_made(source):

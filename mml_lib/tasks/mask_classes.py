@@ -1,6 +1,6 @@
 """Mask classes: the class of each mask value, checked file by file.
 
-A study names classes by number (`idx_to_class`) or by colour (`colors`), or not at all where masks are black and white.
+A study names classes by number (`idx_to_class`) or by colour (`colors`). Black and white masks need no names.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ ColorLists = Sequence[tuple[str, Sequence[Sequence[int]]]]
 """Colours of each class, in the order of the classes."""
 
 MOST_LISTED = 16
-"""Values or colours that an error lists; masks with more have soft edges or hold no classes."""
+"""Largest number of values that an error lists. Masks with more values have soft edges, or contain no classes."""
 
 BINARY = ("background", "foreground")
 BLACK = (0, 0, 0)
@@ -27,22 +27,22 @@ def mask_classes(
 ) -> dict[int, str]:
     """Return the class of each mask value, in the order of the classes.
 
-    A class that no mask shows in any colour has a negative number. Values of the class `ignore` are left out.
+    A class whose colours occur in no mask has a negative value. Values of the class `ignore` are omitted.
 
     Args:
         dataset: data set with masks.
-        idx_to_class: class of each number in the study; empty: the study names none.
+        idx_to_class: class of each number in the study; empty: the study names no classes by number.
         colors: colours of each class in the study.
         name: name of the task, for errors.
 
     Raises:
-        MMLError: a mask has a value without a class, it is unclear what values mean, or no two classes are shown.
+        MMLError: a mask has a value without a class, the meaning of values is unclear, or there is only one class.
     """
     masks = _Masks(dataset, name)
     if colors:
         mapping = masks.by_color(colors)
     elif masks.reason:
-        raise masks.without_colors()
+        raise masks.no_colors_error()
     else:
         mapping = masks.by_number(idx_to_class)
     mapping = {value: label for value, label in mapping.items() if label != IGNORED}
@@ -55,15 +55,16 @@ def mask_classes(
 def check_masks(
     dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str, colors: ColorLists | None = None
 ) -> list[str]:
-    """Return a line for everything that is unusual in the masks of a task.
+    """Return warnings about the masks of a task; none for a data set without masks.
 
     Args:
-        dataset: data set of the task; there is no line for one without masks.
-        idx_to_class, colors: meaning of mask values in the study.
+        dataset: data set of the task.
+        idx_to_class: class of each mask value in the study.
         name: name of the task.
+        colors: colours of each class in the study.
 
     Raises:
-        MMLError: it is unclear what values mean, or no two classes are shown.
+        MMLError: the meaning of values is unclear, or the masks show only one class.
     """
     if not TASK_TYPES[dataset.delivery.task_type].has_masks:
         return []
@@ -91,7 +92,7 @@ def check_masks(
             "or correct its number or colour"
         )
     rare = [
-        f"{masks.written(value, bool(masks.reason))} ('{label}') in {masks.file(rows[0])}"
+        f"{masks.described(value, bool(masks.reason))} ('{label}') in {masks.file(rows[0])}"
         for value, label in mapping.items()
         if len(rows := masks.rows_with(value)) == 1 and len(masks.rows) > 2
     ]
@@ -101,7 +102,7 @@ def check_masks(
 
 
 def _lines_of_numbers(masks: "_Masks", mapping: Mapping[int, str], idx_to_class: Mapping[int, str]) -> list[str]:
-    """Return a line for each meaning of numbers that the study does not state, or states against their colours."""
+    """Return warnings about numbers whose class the study does not name, or whose colours contradict their class."""
     lines = []
     if not idx_to_class and (not masks.dataset.delivery.classes or IGNORE in mapping):
         listed = ", ".join(f"{value}: {label}" for value, label in mapping.items())
@@ -120,7 +121,7 @@ def _lines_of_numbers(masks: "_Masks", mapping: Mapping[int, str], idx_to_class:
 
 
 def _doubtful_names(labels: Iterable[str]) -> list[str]:
-    """Return a line for classes that are spelled nearly alike, or nearly as `ignore`."""
+    """Return warnings about classes whose spellings nearly equal each other, or `ignore`."""
     spellings: dict[str, dict[str, None]] = {IGNORED: {}}
     for label in labels:
         spellings.setdefault(folded(label), {})[label] = None
@@ -158,14 +159,14 @@ class _Masks:
 
     @property
     def reason(self) -> str | None:
-        """Reason why the values stand for colours, None where they are the files' own numbers."""
+        """Reason why values stand for colours; None if values are the numbers in the files."""
         return self.table.by_color
 
     def kind(self, row: int) -> str | None:
         return self.table.kinds[row]
 
     def file(self, row: int) -> str:
-        """Return the mask of a sample, as errors name it."""
+        """Return the mask of a sample for messages: its path, or the token and the sample."""
         path = self.dataset.mask_path(row)
         return f"{path} of sample '{self.dataset.delivery.samples[row].id}'" if path == EMPTY_MASK_TOKEN else str(path)
 
@@ -181,15 +182,15 @@ class _Masks:
         values = {value for value, other in mapping.items() if other == label}
         return [row for row in self.rows if values & self.counts[row].keys()]
 
-    def written(self, value: int, by_color: bool) -> str:
-        """Return a value as the user knows it: a number, or the colour that it stands for."""
+    def described(self, value: int, by_color: bool) -> str:
+        """Return a value for messages: the number, or the colour that it stands for."""
         color = self.color(value)
         return f"the colour {list(color)}" if by_color and color else f"the value {value}"
 
     # --- by colour ----------------------------------------------------------------------------------------------
 
     def by_color(self, colors: ColorLists) -> dict[int, str]:
-        """Return the class of each value by the colour that is seen.
+        """Return the class of each value by its colour.
 
         Raises:
             MMLError: a colour has no class, or files show a value in several colours.
@@ -208,15 +209,15 @@ class _Masks:
                     "idx_to_class, or save all masks alike"
                 )
             if color not in classes:
-                named = ", ".join(f"{label}: {list(color)}" for color, label in classes.items())
-                raise self._no_class(value, named, "colors")
+                class_list = ", ".join(f"{label}: {list(color)}" for color, label in classes.items())
+                raise self._no_class_error(value, class_list, "colors")
         mapping: dict[int, str] = {}
         for number, (label, listed) in enumerate(colors, 1):
             values = sorted(value for value in self.used if self.color(value) in set(map(tuple, listed)))
             mapping |= dict.fromkeys(values or [-number], label)
         return mapping
 
-    def without_colors(self) -> MMLError:
+    def no_colors_error(self) -> MMLError:
         """Return the error of masks whose values stand for colours that the study does not name."""
         if len(self.used) > MOST_LISTED:
             return MMLError(
@@ -226,7 +227,7 @@ class _Masks:
         return MMLError(f"{self.where}: {self.reason}; name the classes by colour: {self.colors_to_write()}")
 
     def colors_to_write(self) -> str:
-        """Return the line that names the colours of the masks."""
+        """Return the key `colors` for the colours of the masks, for messages."""
         colors = [color for value in self.used if (color := self.color(value))]
         names = ["background" if color == BLACK else f"class{number}" for number, color in enumerate(colors)]
         listed = [f"{label}: {list(color)}" for label, color in zip(names, colors, strict=True)]
@@ -238,15 +239,15 @@ class _Masks:
         """Return the class of each value by number.
 
         Raises:
-            MMLError: a number has no class, or means one thing in some files and another in others.
+            MMLError: a number has no class, or may have different meanings in different files.
         """
         delivered = dict(enumerate(self.dataset.delivery.classes))
         ignored = {value for value, label in idx_to_class.items() if label == IGNORED}
         if self.dataset.delivery.has_ignored_value and IGNORE not in idx_to_class:
             ignored.add(IGNORE)
-        named = dict(idx_to_class) if not ignored >= set(idx_to_class) else {}
-        if not (mapping := named or self._binary(list(delivered.values()) or BINARY, ignored) or delivered):
-            raise self._unnamed(ignored)
+        stated = dict(idx_to_class) if not ignored >= set(idx_to_class) else {}
+        if not (mapping := stated or self._binary(list(delivered.values()) or BINARY, ignored) or delivered):
+            raise self._no_names_error(ignored)
         mapping |= dict.fromkeys(sorted(ignored), IGNORED)
         if not all(0 <= value <= IGNORE for value in mapping):
             raise MMLError(f"{self.where}.idx_to_class: mask values are 0 to 255")
@@ -254,14 +255,14 @@ class _Masks:
             mapping[1] = mapping[IGNORE]  # white, in one bit
         for value in self.used:
             if value not in mapping and value != IGNORE:
-                classes = ", ".join(f"{index}: {label}" for index, label in mapping.items()) or "none"
-                raise self._no_class(value, classes, "idx_to_class")
+                class_list = ", ".join(f"{index}: {label}" for index, label in mapping.items()) or "none"
+                raise self._no_class_error(value, class_list, "idx_to_class")
         if IGNORE not in mapping:
             self._check_ignored(mapping)
         return mapping
 
     def _binary(self, classes: Sequence[str], ignored: Collection[int] = ()) -> dict[int, str]:
-        """Return the classes of masks that are black and white beside ignored values, nothing where they are not.
+        """Return the classes of black and white masks, ignored values aside; empty for other masks.
 
         Masks of 1 bit show white as 1, others as 255.
         """
@@ -276,15 +277,15 @@ class _Masks:
         return {}
 
     def _only_bits(self, value: int) -> bool:
-        """Return True if masks that are black and white in one bit have a value, and no others."""
+        """Return True if a value occurs in 1-bit masks only."""
         rows = self.rows_with(value)
         return bool(rows) and all(self.kind(row) == BITS for row in rows)
 
     def ignored_lines(self, is_named: bool) -> list[str]:
-        """Return a line about pixels of 255, which the study has not named.
+        """Return a warning about pixels of the value 255, which the study does not name.
 
         Args:
-            is_named: the study names the other numbers; where a creator does, it knows that 255 is ignored.
+            is_named: True if the study names the other numbers. A creator that names them means 255 to be ignored.
         """
         rows, doubtful = self.rows_with(IGNORE), self.only_ignored()
         if not doubtful and not (rows and is_named):
@@ -299,13 +300,13 @@ class _Masks:
         ]
 
     def only_ignored(self) -> list[int]:
-        """Return the samples whose masks hold 255 and no other number but 0."""
+        """Return the samples whose masks contain 255 and otherwise only 0."""
         return [row for row in self.rows if IGNORE in self.counts[row] and self.counts[row].keys() <= {0, IGNORE}]
 
     def _check_ignored(self, mapping: Mapping[int, str]) -> None:
-        """Refuse a class without pixels, or masks of 0 and 255 only, where pixels of 255 may be what is meant.
+        """Refuse masks in which 255 may be the foreground: a class has no pixels, or masks contain only 0 and 255.
 
-        Masks in which 255 is beside other numbers show that it surrounds classes and is to be ignored.
+        Masks that contain 255 and other numbers show that 255 surrounds classes and should be ignored.
         """
         lacking = [value for value in mapping if value not in self.used]
         if lacking and IGNORE in self.used:
@@ -324,12 +325,12 @@ class _Masks:
             "pixels are to be ignored"
         )
 
-    def _unnamed(self, ignored: Collection[int] = ()) -> MMLError:
+    def _no_names_error(self, ignored: Collection[int] = ()) -> MMLError:
         """Return the error of masks whose values have no names."""
         values = [value for value in self.used if value not in {IGNORE, *ignored}]
         missing = f"{self.where}.idx_to_class is missing"
         if not values or values == [0] == self.used:
-            return self._all_one("black" if values else "255")
+            return self._uniform_error("black" if values else "255")
         if len(values) > MOST_LISTED:
             most = max(self.rows, key=lambda row: len(self.counts[row]))
             return MMLError(
@@ -353,22 +354,22 @@ class _Masks:
         """Refuse masks that show fewer than two classes.
 
         Raises:
-            MMLError: everything is of one class, or ignored.
+            MMLError: all pixels have one class, or are ignored.
         """
         labels = {label for value, label in mapping.items() if value in self.used}
         if len(labels) < 2 and self.rows:
-            raise self._all_one(f"'{next(iter(labels))}'" if labels else "ignored")
+            raise self._uniform_error(f"'{next(iter(labels))}'" if labels else "ignored")
 
-    def _all_one(self, what: str) -> MMLError:
+    def _uniform_error(self, content: str) -> MMLError:
         empty = sum(self.kind(row) == EMPTY for row in self.rows)
         token = f" ({empty} of them {EMPTY_MASK_TOKEN})" if empty else ""
         return MMLError(
-            f"{self.where}: {'all ' * (len(self.rows) > 1)}{_masks(len(self.rows))}{token} are {what} everywhere, as "
-            f"{self.file(self.rows[0])}: there is nothing to learn; name the folder or column of the true masks, or "
+            f"{self.where}: {'all ' * (len(self.rows) > 1)}{_masks(len(self.rows))}{token} are {content} everywhere, "
+            f"as {self.file(self.rows[0])}: there is nothing to learn; name the folder or column of the true masks, or "
             "correct idx_to_class or colors"
         )
 
-    def _no_class(self, value: int, classes: str, key: str) -> MMLError:
+    def _no_class_error(self, value: int, class_list: str, key: str) -> MMLError:
         """Return the error of a value that has no class."""
         rows = self.rows_with(value)
         count = sum(self.counts[row][value] for row in rows)
@@ -381,6 +382,6 @@ class _Masks:
         else:
             remedy = f"add it to idx_to_class, or mark such pixels with 255, or write {value}: {IGNORED}"
         return MMLError(
-            f"{self.where}.{key}: the mask {self.file(rows[0])} has {self.written(value, key == 'colors')}, which is "
-            f"no class ({classes}), in {pixels:,} {'pixel' if pixels == 1 else 'pixels'}{spread}; {remedy}"
+            f"{self.where}.{key}: the mask {self.file(rows[0])} has {self.described(value, key == 'colors')}, which is "
+            f"no class ({class_list}), in {pixels:,} {'pixel' if pixels == 1 else 'pixels'}{spread}; {remedy}"
         )

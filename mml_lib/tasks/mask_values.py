@@ -1,7 +1,7 @@
-"""Mask values: the numbers that stand for classes in the masks of a data set, and the colours in which files show them.
+"""Mask values: the numbers that stand for classes in the masks of a data set, and the colours that files show.
 
-Files with one channel have numbers of their own. Where a file has colours instead, or where palettes show one number in
-several colours, the values of the whole data set stand for colours.
+Files with one channel contain numbers. If a file has colours instead, or if palettes show one number in several
+colours, the values of the whole data set stand for colours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from mml_lib.errors import MMLError
 from mml_lib.task_types import IGNORE, IGNORED
 
 KINDS = EMPTY, BITS, GREY, PALETTE, COLOR = ("empty", "1-bit", "grey", "palette", "color")
-"""Kinds of mask files: EMPTY_MASK_TOKEN; black and white as 0 and 1; one channel of numbers; indices; colours."""
+"""Kinds of mask files: `EMPTY_MASK_TOKEN`, black and white as 0 and 1, one channel of numbers, palette, colours."""
 
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
@@ -25,25 +25,26 @@ class MaskContent:
     Args:
         size: height and width in pixels.
         kind: one of `KINDS`.
-        tally: pixels of each number; of the kind `COLOR` of each colour, as R·65536 + G·256 + B.
-        seen: colour of each of these numbers.
-        zero_is_white: a TIFF says that its smallest value is shown as white.
-        lossy: the file is compressed with a loss.
+        tally: number of pixels of each number; for the kind `COLOR`, of each colour as R·65536 + G·256 + B.
+        color_codes: colour of each of these numbers, as R·65536 + G·256 + B.
+        zero_is_white: True for a TIFF whose smallest value is white (WhiteIsZero).
+        lossy: True if the file has lossy compression.
     """
 
     size: tuple[int, int]
     kind: str
     tally: Mapping[int, int]
-    seen: Mapping[int, int]
+    color_codes: Mapping[int, int]
     zero_is_white: bool = False
     lossy: bool = False
 
     @property
     def pixels_of_colors(self) -> dict[int, int]:
-        """Pixels of each colour."""
+        """Number of pixels of each colour."""
         pixels: dict[int, int] = {}
         for number, count in self.tally.items():
-            pixels[self.seen[number]] = pixels.get(self.seen[number], 0) + count
+            code = self.color_codes[number]
+            pixels[code] = pixels.get(code, 0) + count
         return pixels
 
 
@@ -52,9 +53,9 @@ class MaskTable:
     """The kinds of the mask files of a data set, and the colours of their values.
 
     Args:
-        kinds: kind of each mask file; None where a sample has no mask.
-        colors: colour that is seen for each value; None where files show it in several.
-        by_color: reason why values stand for colours; None: they are the files' own numbers.
+        kinds: kind of each mask file; None for a sample without a mask.
+        colors: colour of each value; None if files show the value in several colours.
+        by_color: reason why values stand for colours; None: values are the numbers in the files.
     """
 
     kinds: Sequence[str | None]
@@ -63,7 +64,7 @@ class MaskTable:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "MaskTable":
-        """Return the table that a manifest keeps."""
+        """Return the table in a manifest."""
         colors = {int(value): color and tuple(color) for value, color in content["colors"].items()}
         return cls(content["kinds"], colors, content["by_color"])
 
@@ -71,14 +72,14 @@ class MaskTable:
 def tabulate(
     contents: Sequence[MaskContent | None], files: Sequence[Any]
 ) -> tuple[list[dict[int, int] | None], MaskTable]:
-    """Return the pixels of each value in each mask, and the meaning of the values.
+    """Return the number of pixels of each value in each mask, and the meaning of the values.
 
     Args:
-        contents: of each mask; None where a sample has no mask.
-        files: its masks, for errors.
+        contents: content of each mask; None for a sample without a mask.
+        files: path of each mask, for errors.
 
     Raises:
-        MMLError: there are more colours than values.
+        MMLError: the masks have more colours than there are mask values.
     """
     kinds = [content.kind if content else None for content in contents]
     reason = _reason_for_colors(contents, files)
@@ -86,9 +87,9 @@ def tabulate(
         return [dict(content.tally) if content else None for content in contents], MaskTable(
             kinds, _colors_of_numbers(contents)
         )
-    codes = sorted({code for content in contents if content for code in content.seen.values()})
+    codes = sorted({code for content in contents if content for code in content.color_codes.values()})
     if len(codes) > IGNORE:
-        numbers = [len(content.seen) if content else 0 for content in contents]
+        numbers = [len(content.color_codes) if content else 0 for content in contents]
         raise MMLError(
             f"the masks have {len(codes)} colours, more than classes can have; {files[numbers.index(max(numbers))]} "
             f"alone has {max(numbers)}: save masks as PNG without smoothing, each class in one colour"
@@ -102,40 +103,40 @@ def tabulate(
 
 
 def _reason_for_colors(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> str | None:
-    """Return the reason why numbers of masks do not tell classes apart; None if they do."""
+    """Return the reason why the numbers in the files cannot stand for classes; None if they can."""
     first: dict[int, tuple[int, Any]] = {}
     for content, file in zip(contents, files, strict=True):
         if content and content.kind == COLOR:
             return f"{file} has colours"
         if content and content.kind == PALETTE:
-            for number, code in content.seen.items():
+            for number, code in content.color_codes.items():
                 other, other_file = first.setdefault(number, (code, file))
                 if other != code:
                     return _clash(number, (other_file, other), (file, code))
-    # Without a palette 0 is black, for one bit and for more.
+    # Without a palette, 0 is black.
     zero, file = first.get(0, (0, None))
     pairs = zip(contents, files, strict=True)
     plain = [name for content, name in pairs if content and content.kind in (EMPTY, BITS, GREY) and 0 in content.tally]
     return _clash(0, (plain[0], 0), (file, zero)) if plain and zero != 0 else None
 
 
-def _clash(number: int, *seen: tuple[Any, int]) -> str:
+def _clash(number: int, *colored_files: tuple[Any, int]) -> str:
     """Return the reason that two files show a number in two colours."""
-    (file, color), (other, other_color) = seen
+    (file, color), (other, other_color) = colored_files
     return f"{file} and {other} show {number} as {list(as_color(color))} and as {list(as_color(other_color))}"
 
 
 def _colors_of_numbers(contents: Sequence[MaskContent | None]) -> dict[int, Color | None]:
-    """Return the colour of each number, None where files show it in several."""
-    seen: dict[int, set[int]] = {}
+    """Return the colour of each number; None if files show it in several colours."""
+    codes: dict[int, set[int]] = {}
     for content in contents:
-        for number, code in content.seen.items() if content else ():
-            seen.setdefault(number, set()).add(code)
-    return {number: as_color(next(iter(codes))) if len(codes) == 1 else None for number, codes in sorted(seen.items())}
+        for number, code in content.color_codes.items() if content else ():
+            codes.setdefault(number, set()).add(code)
+    return {number: as_color(next(iter(shown))) if len(shown) == 1 else None for number, shown in sorted(codes.items())}
 
 
 def as_color(code: int) -> Color:
-    """Return red, green and blue of R·65536 + G·256 + B."""
+    """Return red, green and blue of a colour code R·65536 + G·256 + B."""
     return code >> 16, code >> 8 & 255, code & 255
 
 
@@ -147,16 +148,16 @@ ColorsByClass = Mapping[str, Sequence[Sequence[int]]]
 def with_unknown_values(
     name: str, unknown: Sequence[object], idx_to_class: Mapping[int, str] | None, colors: ColorsByClass | None
 ) -> Mapping[int, str] | None:
-    """Return the class of each mask value of a task, those of `unknown` named `ignore`.
+    """Return the class of each mask value of a task. Values in `unknown` have the class `ignore`.
 
     Args:
         name: name of the task, for errors.
-        unknown: numbers are mask values, lists are colours; texts are cells of tables.
+        unknown: the key `unknown` of the task: numbers are mask values, lists are colours, texts are cells of tables.
         idx_to_class: class of each mask value in the study.
         colors: colours of each class in the study.
 
     Raises:
-        MMLError: a number in place of a colour, no mask value, or a value that has a class.
+        MMLError: a value is not a mask value, has a class, or should be a colour.
     """
     values = [value for value in unknown if not isinstance(value, str | list)]
     if not values:
@@ -166,24 +167,24 @@ def with_unknown_values(
             f"tasks.{name}.unknown: the masks are read by colour, so write colours in place of {values[0]!r}: "
             "unknown: [[224, 224, 192]]"
         )
-    named = dict(idx_to_class or {})
+    classes = dict(idx_to_class or {})
     for value in values:
         if not isinstance(value, int) or not 0 <= value <= 255:
             raise MMLError(f"tasks.{name}.unknown: {value!r} is not a mask value; write numbers from 0 to 255")
-        if named.setdefault(value, IGNORED) != IGNORED:
+        if classes.setdefault(value, IGNORED) != IGNORED:
             raise MMLError(
-                f"tasks.{name}.unknown: the mask value {value} has the class '{named[value]}' in idx_to_class; leave "
+                f"tasks.{name}.unknown: the mask value {value} has the class '{classes[value]}' in idx_to_class; leave "
                 "it out of one of them"
             )
-    return named
+    return classes
 
 
 def with_unknown_colors(name: str, unknown: Sequence[object], colors: ColorsByClass | None) -> ColorsByClass | None:
-    """Return the colours of each class of a task, those of `unknown` named `ignore`.
+    """Return the colours of each class of a task. Colours in `unknown` belong to the class `ignore`.
 
     Args:
         name: name of the task, for errors.
-        unknown: lists are colours.
+        unknown: the key `unknown` of the task; lists are colours.
         colors: colours of each class in the study.
 
     Raises:
@@ -197,7 +198,7 @@ def with_unknown_colors(name: str, unknown: Sequence[object], colors: ColorsByCl
             f"tasks.{name}.unknown: {listed[0]} is a colour, and the colours of classes have no names; write colors: "
             "{background: [0, 0, 0], …}"
         )
-    classes = {tuple(color): label for label, of_class in colors.items() for color in of_class}
+    classes = {tuple(color): label for label, class_colors in colors.items() for color in class_colors}
     for color in listed:
         if len(color) != 3 or not all(0 <= channel <= 255 for channel in color):
             raise MMLError(

@@ -13,13 +13,13 @@ from mml_lib.files.atomic import write_text
 from mml_lib.tasks.missing import is_missing
 
 MOST_GROUPS = 50
-"""More groups are patients, not sub-groups: no table has a row for each."""
+"""Largest number of sub-groups in a column. Columns with more values, such as patients, define no sub-groups."""
 
 MOST_NUMBERS = 10
-"""Numbers of more different values (an age) are divided by their quartiles; of fewer (a grade) each is a group."""
+"""Columns with more distinct numbers (age) are divided by their quartiles; in others (grade), each is a sub-group."""
 
 HEADER_PREFIX = "dicom."
-"""Beginning of columns that are fields of DICOM headers, such as `dicom.PatientSex`."""
+"""Prefix of columns that are fields of DICOM headers, such as `dicom.PatientSex`."""
 
 HEADER_FIELDS = frozenset(
     {
@@ -37,24 +37,24 @@ HEADER_FIELDS = frozenset(
         *("EchoTime", "FlipAngle", "ScanningSequence", "ContrastBolusAgent", "PhotometricInterpretation"),
     }
 )
-"""Fields that describe images and identify nobody; no other field of a header is ever written."""
+"""Fields that describe images and identify nobody. MML never writes other fields of a header."""
 
 AGE = HEADER_PREFIX + "PatientAge"
 OLDEST = 90
-"""Age in years that stands for itself and all above: higher ones identify patients (45 CFR 164.514(b)(2), HIPAA)."""
+"""Largest age in years; higher ages are replaced by it, because they identify patients (45 CFR 164.514(b)(2))."""
 
 YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-"""Years of a unit of ages in DICOM (PS3.5, section 6.2: value representation AS)."""
+"""Length of DICOM's units of age in years (PS3.5, section 6.2, value representation AS)."""
 
 Column = Mapping[str, str]
-"""Values of each sample, by its id."""
+"""Value of each sample, by its id."""
 
 
 def header_columns(task: str, names: Iterable[str]) -> list[str]:
     """Return the columns that are fields of DICOM headers.
 
     Raises:
-        MMLError: a field is none of `HEADER_FIELDS`.
+        MMLError: a field is not one of `HEADER_FIELDS`.
     """
     columns = [name for name in names if name.startswith(HEADER_PREFIX)]
     for name in columns:
@@ -67,9 +67,9 @@ def header_columns(task: str, names: Iterable[str]) -> list[str]:
 
 
 def ages_in_years(column: Column) -> Column:
-    """Return ages of DICOM headers (`045Y`, `018M`) as numbers of years, those of 90 and more as 90.
+    """Return ages of DICOM headers (`045Y`, `018M`) in years, at most 90.
 
-    What is no age becomes empty, for it could be a date of birth.
+    Other values become empty, because they could be dates of birth.
     """
     return {id_: _years(age) for id_, age in column.items()}
 
@@ -80,25 +80,30 @@ def _years(age: str) -> str:
 
 
 def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:
-    """Refuse columns that divide the samples of a task into no sub-groups.
+    """Refuse columns that do not divide the samples of a task into sub-groups.
+
+    Args:
+        task: name of the task.
+        columns: columns by name.
 
     Raises:
-        MMLError: the first one, with what is in it.
+        MMLError: a column has more than `MOST_GROUPS` values, and some are not numbers.
     """
     for name, column in columns.items():
         values = dict.fromkeys(value for value in column.values() if not is_missing(value))
         if len(values) > MOST_GROUPS and not _are_numbers(values):
             texts = [value for value in values if not _are_numbers([value])]
             raise MMLError(
-                f"tasks.{task}.metadata: '{name}' has {len(values)} values, {len(texts)} of them no number, as "
+                f"tasks.{task}.metadata: '{name}' has {len(values)} values, {len(texts)} of them not numbers, as "
                 f"'{texts[0]}'; up to {MOST_GROUPS} are sub-groups, and numbers are divided by quartiles: leave the "
                 "cell empty where nothing is known, or leave the column out"
             )
 
 
 def sub_groups(column: Column) -> dict[str, str | None]:
-    """Return the sub-group of each sample: its value; of many different numbers the quartile of the column; None where
-    there is no value.
+    """Return the sub-group of each sample by its id; None without a value.
+
+    The sub-group is the value of the sample, or the quartile if the column has many distinct numbers.
     """
     present = {id_: value for id_, value in column.items() if not is_missing(value)}
     values = set(present.values())
@@ -110,7 +115,7 @@ def sub_groups(column: Column) -> dict[str, str | None]:
 
 
 def _quartiles(numbers: Mapping[str, float]) -> dict[str, str]:
-    """Return the name of each number's quartile, with its limits; the upper one belongs to it."""
+    """Return the quartile of each number, named by its limits; the upper limit belongs to the quartile."""
     limits = [*quantiles(numbers.values(), n=4, method="inclusive"), max(numbers.values())]
     lower = [f"{min(numbers.values()):.10g}", *(f"above {limit:.10g}" for limit in limits[:-1])]
     names = [f"Q{place}: {low} to {high:.10g}" for place, (low, high) in enumerate(zip(lower, limits, strict=True), 1)]
@@ -128,7 +133,7 @@ def _are_numbers(values: Iterable[str]) -> bool:
 
 
 def write_metadata(path: str | Path, columns: Mapping[str, Column]) -> None:
-    """Write a table: `id`, and each column."""
+    """Write a CSV table with the column `id` and the given columns."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["id", *columns])
@@ -138,7 +143,7 @@ def write_metadata(path: str | Path, columns: Mapping[str, Column]) -> None:
 
 
 def read_metadata_table(path: str | Path) -> dict[str, dict[str, str]]:
-    """Return the columns of a table that `write_metadata` has written."""
+    """Return the columns of a table that `write_metadata` wrote."""
     with open(path, newline="", encoding="utf-8") as stream:
         _, *names = next(rows := csv.reader(stream))
         cells = list(rows)

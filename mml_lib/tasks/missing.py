@@ -1,4 +1,4 @@
-"""Missing values: the spellings that stand for no value in a table, for every column."""
+"""Missing values: spellings of a missing value in the columns of tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MISSING = frozenset(
         *("?", ".", "-", "--", "–", "—"),
     }
 )
-"""Spellings of a missing value, in small letters: those that pandas reads as such, and the marks that stand alone."""
+"""Spellings of a missing value in lower case: those that pandas recognises, and single punctuation marks."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,13 @@ class Missing:
     """The spellings of a missing value in one table.
 
     Args:
-        spellings: the task's key `missing`; None: `MISSING`, in small or capital letters. An
-            empty cell is always missing.
+        spellings: the task's key `missing`; None: `MISSING`, whatever the case. An empty cell is always missing.
     """
 
     spellings: Sequence[str] | None = None
 
     def __call__(self, text: str) -> bool:
-        """Return True if a cell holds no value."""
+        """Return True for a cell without a value."""
         text = text.strip()
         if not text or self.spellings is None:
             return text.lower() in MISSING
@@ -34,4 +33,4 @@ class Missing:
 
 
 is_missing = Missing()
-"""The test for cells of tables that say nothing else."""
+"""Test of cells for tasks without the key `missing`."""

@@ -1,9 +1,9 @@
-"""Names of classes and groups: spellings of one name are joined, similar names are warned of."""
+"""Names of classes and groups: merges spellings of one name, and warns about similar names."""
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mml_lib.errors import MMLError
@@ -14,22 +14,23 @@ from mml_lib.tasks.missing import is_missing
 
 
 def normalized(name: str) -> str:
-    """Return a name in composed Unicode (NFC), with single spaces; it looks the same."""
+    """Return a name in composed Unicode (NFC) with single spaces. Its appearance does not change."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
-def look(name: str) -> str:
-    """Return the visible form of a name: spellings that look alike have the same form."""
+def visible_form(name: str) -> str:
+    """Return the visible form of a name: names that look alike have the same form."""
     visible = "".join(char for char in normalized(name) if unicodedata.category(char) != "Cf")
     return normalized(visible)
 
 
 def folded(name: str) -> str:
-    """Return the common key of spellings of one name that look different.
+    """Return the key of a name; different spellings of one name have the same key.
 
-    Small and capital letters, full-width forms, spaces, `_` and `-`, leading zeros, and `7` and `7.0` do not count.
+    The key ignores differences of case, of full-width forms, between spaces, `_` and `-`, of leading zeros, and between
+    `7` and `7.0`.
     """
-    text = look(unicodedata.normalize("NFKC", look(name)).casefold())
+    text = visible_form(unicodedata.normalize("NFKC", visible_form(name)).casefold())
     if re.fullmatch(r"[+-]?\d+[.,]0*", text):
         text = re.split("[.,]", text)[0]
     text = re.sub(r"(?<![\d.,])0+(?=\d)", "", text)
@@ -37,16 +38,22 @@ def folded(name: str) -> str:
 
 
 def one_spelling(classes: Sequence[str]) -> dict[str, str]:
-    """Return the name of each class: that of the first one that looks alike, in composed Unicode."""
+    """Return the name of each class: the first of the classes that look alike, in composed Unicode."""
     first: dict[str, str] = {}
-    return {name: first.setdefault(look(name), normalized(name)) for name in classes}
+    return {name: first.setdefault(visible_form(name), normalized(name)) for name in classes}
 
 
 def merged_classes(classes: Sequence[str], idx_to_class: Mapping[int, str], kind: str, task: str) -> dict[int, str]:
-    """Return the class of each index as delivered, classes merged as `idx_to_class` says; of all types but masks.
+    """Return the class of each delivered class index, with classes merged by `idx_to_class`.
+
+    Args:
+        classes: delivered classes.
+        idx_to_class: class of each delivered index in the study; empty: classes keep their names.
+        kind: name of the task type, any but segmentation.
+        task: name of the task, for errors.
 
     Raises:
-        MMLError: it does not name a class for each index, or leaves one class only.
+        MMLError: `idx_to_class` does not name a class for each index, or leaves only one class.
     """
     delivered, where = dict(enumerate(classes)), f"tasks.{task}.idx_to_class"
     if not idx_to_class:
@@ -62,20 +69,20 @@ def merged_classes(classes: Sequence[str], idx_to_class: Mapping[int, str], kind
 
 
 def join_spellings(delivery: Delivery) -> tuple[Delivery, list[str]]:
-    """Return a data set whose classes and groups have one spelling each, and warnings of the others.
+    """Return a data set with one spelling of each class and group, and warnings about other spellings.
 
-    Classes that look alike are one class; classes that only `folded` makes equal are warned of. Groups that `folded`
-    makes equal are one group, which is safe: samples that belong together are never divided.
+    Classes that look alike are merged; classes that are equal only when `folded` get a warning. Groups that are equal
+    when `folded` are merged, so that samples of one group never lie in different splits.
 
     Raises:
-        MMLError: a group has two spellings, in different splits or folds.
+        MMLError: spellings of one group lie in different splits or folds.
     """
     delivery, class_warnings = _join_classes(delivery)
     delivery, group_warnings = _join_groups(delivery)
     return delivery, [*class_warnings, *group_warnings]
 
 
-def _by(key, names: Iterable[str]) -> dict[str, list[str]]:
+def _spellings(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
     spellings: dict[str, list[str]] = {}
     for name in names:
         spellings.setdefault(key(name), []).append(name)
@@ -86,17 +93,17 @@ def _join_classes(delivery: Delivery) -> tuple[Delivery, list[str]]:
     if not TASK_TYPES[delivery.task_type].has_probabilities:
         return delivery, []
     names = one_spelling(delivery.classes)
-    joined = [spelled for spelled in _by(look, delivery.classes).values() if len(spelled) > 1]
+    joined = [spelled for spelled in _spellings(visible_form, delivery.classes).values() if len(spelled) > 1]
     warnings = [
         f"the class '{names[spelled[0]]}' is spelled in {len(spelled)} ways that look alike "
         f"({summarized(map(ascii, spelled))}); they are one class"
         for spelled in joined
     ]
     classes = list(dict.fromkeys(names.values()))
-    if len(alike := [spelled for spelled in _by(folded, classes).values() if len(spelled) > 1]):
+    if len(alike := [spelled for spelled in _spellings(folded, classes).values() if len(spelled) > 1]):
         pairs = summarized(" and ".join(f"'{name}'" for name in spelled) for spelled in alike)
         warnings.append(
-            f"classes are spelled nearly alike: {pairs}; they are different classes: if one is meant, mend it"
+            f"classes are spelled nearly alike: {pairs}; they are different classes; spell them alike if one is meant"
         )
     warnings += _missing_classes(classes)
     if all(name == other for name, other in names.items()):
@@ -123,7 +130,9 @@ def _renamed(label: Label, names: Mapping[str, str]) -> Label:
 
 
 def _join_groups(delivery: Delivery) -> tuple[Delivery, list[str]]:
-    spellings = _by(folded, dict.fromkeys(sample.group for sample in delivery.samples if sample.group is not None))
+    spellings = _spellings(
+        folded, dict.fromkeys(sample.group for sample in delivery.samples if sample.group is not None)
+    )
     several = {key: names for key, names in spellings.items() if len(names) > 1}
     if not several:
         return delivery, []

@@ -1,5 +1,4 @@
-"""The pixel format of a data set: type and channels of its packed images, the range of values, and how image files
-become it."""
+"""The pixel format of a data set: type, channels and value range of its packed images, and the conversion of files."""
 
 import math
 from collections.abc import Mapping
@@ -9,26 +8,26 @@ from typing import Any
 from mml_lib.config.image_options import Depth
 
 FULL_SCALE: dict[str, float] = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0}
-"""The number that stands for 1.0, by type."""
+"""Stored number that represents 1.0, by type."""
 
 GREY = ("grey",)
 RGB = ("red", "green", "blue")
 
 FEWEST_DIGITS, MOST_DIGITS = 6, 17
-"""Digits that values are printed with, and those that tell all floating-point numbers apart."""
+"""Significant digits of printed values: the default, and the number that distinguishes all floats."""
 
 
 @dataclass(frozen=True)
 class ValueRange:
-    """The values of a data set's images that become black and white; the values between are mapped linearly.
+    """The values of a data set's images that become black and white. Values between are mapped linearly.
 
     Images of 8 bits keep their values.
 
     Args:
-        low: value that becomes 0, as are all below it.
-        high: value that becomes 255, as are all above it.
-        source: where the range comes from: `measured`, `stated`, `percentiles`, `depth` where images of 8 bits are
-            among them, `files` where all files state the same window, or `own` where each file states its own.
+        low: value that becomes 0, like all values below it.
+        high: value that becomes full scale, like all values above it.
+        source: origin of the range: `measured`, `stated`, `percentiles`, `depth` (some images have 8 bits), `files`
+            (all files state the same window), or `own` (each file states its own window).
     """
 
     low: float
@@ -49,7 +48,7 @@ class ValueRange:
 
 
 def _digits(low: float, high: float) -> int:
-    """Return the digits of two values that show how far they lie apart."""
+    """Return the number of digits at which two values and their difference can be read."""
     if low == high:
         return FEWEST_DIGITS
     size, span = max(abs(low), abs(high)), abs(high - low)
@@ -61,7 +60,7 @@ class PixelFormat:
     """Type and channels of packed images, N×H×W×C.
 
     Args:
-        depth: type of the numbers, which run from 0 to `full_scale`.
+        depth: type of the numbers, which range from 0 to `full_scale`.
         channels: names of the channels, C.
     """
 
@@ -70,7 +69,7 @@ class PixelFormat:
 
     @property
     def full_scale(self) -> float:
-        """Number that stands for 1.0."""
+        """Stored number that represents 1.0."""
         return FULL_SCALE[self.depth]
 
     @property
@@ -88,10 +87,10 @@ class Conversion:
 
     Args:
         pixels: format of the pixels.
-        value_range: values that become 0 and the full scale; None where all images have 8 bits.
-        picked: numbers of the channels of files that are kept; None: grey, RGB, or a channel for each window.
-        windows: range of values of each channel, where windows make the channels of grey images, or channels are named.
-        stacks_frames: the frames of a file are its channels.
+        value_range: values that become 0 and the full scale; None if all images have 8 bits.
+        picked: indices of the files' channels to keep; None: grey, RGB, or a channel for each window.
+        windows: value range of each channel, if windows make channels of grey images or channels are named.
+        stacks_frames: True if the frames of a file are its channels.
     """
 
     pixels: PixelFormat = field(default_factory=PixelFormat)
@@ -126,10 +125,10 @@ class Conversion:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Conversion":
-        """Return the conversion of a manifest; older ones have 8-bit RGB.
+        """Return the conversion in a manifest. Older manifests have 8-bit RGB.
 
         Raises:
-            KeyError, TypeError: the content is none.
+            KeyError, TypeError: a key is missing, or its value has the wrong type.
         """
         value_range = content["value_range"] and ValueRange(**content["value_range"])
         if "pixels" not in content:

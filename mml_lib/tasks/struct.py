@@ -1,4 +1,4 @@
-"""Task structs: tasks as steps see them; files are read when they are needed."""
+"""Task structs: the tasks that steps read. Their files are read on first access."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -17,14 +17,15 @@ from mml_lib.tasks.pixel_format import PixelFormat
 
 
 class TaskStruct:
-    """A task with its header, its `paths` and its `models`. Files are read when first asked for.
+    """A task with its header, its `paths` and its `models`. Files are read on first access.
 
     Args:
         name: name of the task.
         paths: paths of its `description`, its data set's manifest `dataset` and the folder `packed`, if they exist.
-        read_models: returns the storages of the models trained on it, latest last; called when first asked for, as
-            other steps may be writing some of them.
-        read_reused: returns its files of other projects that the study reuses, by key; called when first asked for.
+        read_models: function that returns the storages of the models trained on the task, the latest last. It is
+            called on first access, because other steps may be writing storages before.
+        read_reused: function that returns the task's files of other projects that the study reuses, by key. It is
+            called on first access.
     """
 
     def __init__(
@@ -44,16 +45,17 @@ class TaskStruct:
 
     @cached_property
     def models(self) -> list[Any]:
-        """Storages of the models trained on the task, latest last."""
+        """Storages of the models trained on the task, the latest last."""
         return self._read_models() if self._read_models else []
 
     @cached_property
     def reused(self) -> Mapping[str, Sequence[Path]]:
-        """Files of other projects that `reuse` brings of the task, by key; of each project the latest comes last."""
+        """Reused files of the task from other projects, by key; the latest file of each project comes last."""
         return self._read_reused() if self._read_reused else {}
 
     @cached_property
     def header(self) -> dict[str, Any]:
+        """Header of the task description."""
         return read_header(self.paths["description"])
 
     @cached_property
@@ -67,15 +69,18 @@ class TaskStruct:
 
     @cached_property
     def division(self) -> str:
-        """Digest of the split and fold of each sample, whatever their order."""
+        """Digest of the split and fold of each sample. The order of the samples does not matter."""
         columns = (self._description.samples[key] for key in ("id", "split", "fold"))
         return digest(sorted(zip(*columns, strict=True)))
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """Targets of the samples: class indices (int64, N; -1 unlabelled), probabilities (float32,
-        N×classes; NaN unknown) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class
-        (int64, N×classes).
+        """Targets of the samples.
+
+        - Classification: class indices (int64, N); -1 unlabelled.
+        - Multi-label classification: probabilities (float32, N×classes); NaN unknown.
+        - Regression: values (float32, N); NaN unlabelled.
+        - Segmentation: number of pixels of each class (int64, N×classes).
         """
         values = self._description.targets.values
         return values if values.dtype.kind == "i" else values.astype(np.float32)
@@ -88,7 +93,7 @@ class TaskStruct:
 
     @cached_property
     def lookup(self) -> np.ndarray:
-        """The class index of each mask value (int64, 256); 255 for what is ignored."""
+        """Class index of each mask value (int64, 256); 255 for ignored values."""
         table = np.full(256, IGNORE, dtype=np.int64)
         for value, label in self.idx_to_class.items():
             table[value] = self.classes.index(label)
@@ -96,24 +101,27 @@ class TaskStruct:
 
     @property
     def task_type(self) -> str:
+        """Name of the task type."""
         return self.header["task_type"]
 
     @property
     def num_classes(self) -> int:
+        """Number of classes; 0 for a regression."""
         return self.header["num_classes"]
 
     @property
     def num_folds(self) -> int:
+        """Number of folds."""
         return self.header["num_folds"]
 
     @property
     def num_samples(self) -> dict[str, int]:
-        """Samples in `all`, and by split."""
+        """Number of samples, under `all` and by split."""
         return self.header["num_samples"]
 
     @property
     def num_outputs(self) -> int:
-        """Number of outputs of a network for an image, or for a pixel."""
+        """Number of outputs of a network per image; for segmentation, per pixel."""
         return TASK_TYPES[self.task_type].num_outputs(self.num_classes)
 
     @property
@@ -123,7 +131,7 @@ class TaskStruct:
 
     @property
     def idx_to_class(self) -> dict[int, str]:
-        """The class of each index; for segmentation of each mask value, several of which may be one class."""
+        """Class of each index; for segmentation, of each mask value. Several mask values may have one class."""
         return {int(index): name for index, name in self.header["idx_to_class"].items()}
 
     @property
@@ -138,25 +146,27 @@ class TaskStruct:
 
     @property
     def class_occ(self) -> dict[str, int]:
-        """Training samples that show each class, over all folds."""
+        """Number of training samples that show each class, over all folds."""
         return self.header["class_occ"]
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Least and largest height and width of the delivered images, in pixels."""
+        """Smallest and largest height and width of the delivered images, in pixels."""
         return self.header["sizes"]
 
     @property
     def modalities(self) -> dict[str, str]:
+        """Modality of the images, `{"image": "microscopy"}`."""
         return self.header["modalities"]
 
     @property
     def keywords(self) -> list[str]:
+        """Domain of the data set."""
         return self.header["keywords"]
 
     @cached_property
     def pixels(self) -> PixelFormat | None:
-        """Type and channels of the packed images; None in a step that has no images of the task."""
+        """Type and channels of the packed images; None in a step without the task's images."""
         if "packed" not in self.paths:
             return None
         pixels = read_packed_format(self.paths["packed"]).get("pixels")
@@ -181,7 +191,7 @@ class TaskStruct:
         return self._mean_and_std[1]
 
     def select(self, part: str, fold: int | None = None) -> np.ndarray:
-        """Return the positions of the samples of a part, in their order.
+        """Return the positions of the samples of a part, ascending (int64).
 
         Args:
             part: `train` (all folds but `fold`), `val` (the fold itself), `test` or `unlabelled`.
@@ -191,11 +201,11 @@ class TaskStruct:
             MMLError: the task has no such samples.
         """
         training = self.samples["split"] == "train"
-        chosen = {
+        is_in_part = {
             "train": training & (self.samples["fold"] != fold),
             "val": training & (self.samples["fold"] == fold),
         }.get(part, self.samples["split"] == part)
-        if not chosen.any():
-            of_fold = f" of fold {fold}" if part in ("train", "val") else ""
-            raise MMLError(f"task {self.name} has no samples in '{part}'{of_fold}; it has {self.num_samples}")
-        return np.flatnonzero(chosen)
+        if not is_in_part.any():
+            fold_text = f" of fold {fold}" if part in ("train", "val") else ""
+            raise MMLError(f"task {self.name} has no samples in '{part}'{fold_text}; it has {self.num_samples}")
+        return np.flatnonzero(is_in_part)

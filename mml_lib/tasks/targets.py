@@ -1,4 +1,4 @@
-"""Targets: what is known of each sample of a task, whatever the task type."""
+"""Targets: the labels of a task's samples as arrays, for all task types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from mml_lib.tasks.mask_classes import ColorLists, mask_classes
 from mml_lib.tasks.names import merged_classes
 
 QUANTILES = 10
-"""Strata of a regression, where there are samples enough."""
+"""Number of strata of a regression, if there are enough samples."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Targets:
         classes: names by class index; none for a regression.
         values: classification: class indices, -1 where unlabelled (int, N); multi-label: probabilities (float, N×C),
             NaN where unknown; regression: values (float, N), NaN where unlabelled; segmentation: pixels of each
-            class (int, N×C); no task: nothing (N×0). What is said of a sample in the split `unlabelled` is left out.
+            class (int, N×C); no task: empty (N×0). Labels of samples in the split `unlabelled` are dropped.
     """
 
     task_type: str
@@ -36,10 +36,16 @@ class Targets:
     def of(
         cls, dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str, colors: ColorLists | None = None
     ) -> "Targets":
-        """Return the targets of a data set, classes merged as `idx_to_class` says, or masks read by `colors`.
+        """Return the targets of a data set.
+
+        Args:
+            dataset: the data set.
+            idx_to_class: class of each index or mask value; equal names merge classes.
+            name: name of the task, for errors.
+            colors: segmentation: colours of each class, if mask values stand for colours.
 
         Raises:
-            MMLError: it names classes that the data do not have, or leaves some out.
+            MMLError: `idx_to_class` or `colors` does not fit the data, or single precision cannot resolve the values.
         """
         delivery, kind = dataset.delivery, TASK_TYPES[dataset.delivery.task_type]
         mapping = class_mapping(dataset, idx_to_class, name, colors)
@@ -93,9 +99,9 @@ class Targets:
 
     @property
     def labelled(self) -> np.ndarray:
-        """Mask of the samples that have a target, of labels one known label or more, N.
+        """Mask of the samples with a target (bool, N); a multi-label sample needs a known label.
 
-        All samples of a segmentation count, as its masks are not looked at.
+        All samples of a segmentation count, because masks are not read for this.
         """
         if TASK_TYPES[self.task_type].is_single_label:
             return self.values >= 0
@@ -110,7 +116,7 @@ class Targets:
 
     @property
     def label_counts(self) -> dict[str, dict[str, int]]:
-        """Known, positive and unknown entries of each label."""
+        """Number of known, positive and unknown entries of each label."""
         is_known = (~np.isnan(self.values)).sum(axis=0).tolist()
         positive = self.presence.sum(axis=0).tolist()
         return {
@@ -127,7 +133,7 @@ class Targets:
 
     @property
     def presence(self) -> np.ndarray:
-        """Which sample shows which class (bool, N×C); labels of a probability from 0.5 on count."""
+        """Classes that each sample shows (bool, N×C): labels with a probability of 0.5 or more count."""
         if TASK_TYPES[self.task_type].is_single_label:
             return self.values[:, None] == np.arange(len(self.classes))
         if TASK_TYPES[self.task_type].is_multilabel:
@@ -138,9 +144,9 @@ class Targets:
 
     @property
     def texts(self) -> list[str]:
-        """The target of each sample as a text, N: its class, the labels or classes that it shows, or its value.
+        """Target of each sample as text, N: its class, the labels or classes that it shows, or its value.
 
-        Samples without a target have an empty text.
+        The text is empty for samples without a target.
         """
         kind, labelled = TASK_TYPES[self.task_type], self.labelled.tolist()
         if kind.has_values:
@@ -153,14 +159,19 @@ class Targets:
 
     @property
     def class_occ(self) -> dict[str, int]:
-        """Samples that show each class."""
+        """Number of samples that show each class."""
         return dict(zip(self.classes, self.presence.sum(axis=0).tolist(), strict=True))
 
     def strata(self, groups: np.ndarray, needed: int) -> np.ndarray:
         """Return the stratum of each sample (str, N): its class, its set of labels, or its quantile.
 
-        Strata other than classes are in `needed` groups or more, if there are so many: sets of labels in fewer
-        join those that share their rarest label, and what is still rare joins the next rare; quantiles are made wider.
+        Strata of labels and values are made large enough to occur in `needed` groups, if there are so many groups.
+        Rare sets of labels join the sets that share their rarest label, then the next rarer stratum. Quantiles become
+        wider.
+
+        Args:
+            groups: group of each sample (N).
+            needed: number of groups in which a stratum should occur.
         """
         if TASK_TYPES[self.task_type].is_single_label:
             return np.array(self.classes)[self.values]
@@ -185,7 +196,7 @@ class Targets:
 
 
 def _spread(strata: np.ndarray, groups: np.ndarray) -> dict[str, int]:
-    """Return the number of groups that each stratum is in."""
+    """Return the number of groups in which each stratum occurs."""
     names, stratum = np.unique(strata, return_inverse=True)
     _, group = np.unique(groups, return_inverse=True)
     pairs = np.unique(stratum * len(groups) + group)
@@ -195,13 +206,13 @@ def _spread(strata: np.ndarray, groups: np.ndarray) -> dict[str, int]:
 def class_mapping(
     dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str, colors: ColorLists | None = None
 ) -> dict[int, str]:
-    """Return the class of each mask value, or of each class index as delivered.
+    """Return the class of each mask value, or of each delivered class index.
 
     Args:
         dataset: the data set of the task.
-        idx_to_class: that of the study; keys may be texts, as JSON and YAML files of MML keep them.
-        name: the task, for errors.
-        colors: for segmentation, the colours of each class in the study.
+        idx_to_class: classes in the study, by index or mask value. Keys may be text, as in JSON files.
+        name: name of the task, for errors.
+        colors: segmentation: colours of each class in the study.
 
     Raises:
         MMLError: the mapping does not fit the data.
@@ -214,7 +225,7 @@ def class_mapping(
 
 
 def _check_resolution(values: np.ndarray, name: str) -> None:
-    """Refuse values whose differences are lost in single precision, in which networks compute."""
+    """Refuse values whose differences are lost in single precision, the precision of networks."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return
@@ -227,15 +238,15 @@ def _check_resolution(values: np.ndarray, name: str) -> None:
 
 
 def _probabilities(label: Mapping[str, float | None], number: Mapping[str, int], classes: int) -> list[float | None]:
-    """Return the probability of each class, None where it is unknown; of merged ones the largest counts."""
-    of_class: list[list[float | None]] = [[] for _ in range(classes)]
+    """Return the probability of each class, None if unknown; merged classes have their largest probability."""
+    by_class: list[list[float | None]] = [[] for _ in range(classes)]
     for name, probability in label.items():
-        of_class[number[name]].append(probability)
-    return [merged_probability(probabilities) for probabilities in of_class]
+        by_class[number[name]].append(probability)
+    return [merged_probability(probabilities) for probabilities in by_class]
 
 
 def _check_merged(labels: Sequence[Any], samples: Sequence[Sample], name: str) -> None:
-    """Refuse a sample of whose labels none is known once they are merged."""
+    """Refuse a sample without a known label after classes were merged."""
     for row, sample in zip(labels, samples, strict=True):
         if row is not None and all(probability is None for probability in row):
             raise MMLError(f"{name}: sample '{sample.id}' has no known label; put it into the split 'unlabelled'")
@@ -250,23 +261,23 @@ def _pixels(dataset: Dataset, index: Mapping[int, int], classes: int) -> np.ndar
     return pixels
 
 
-def nearest_class(label: str, classes: Sequence[str]) -> str:
-    """Return the class that a tag names: spelled with `_` for what a path cannot have, or by its index.
+def class_of_tag(label: str, classes: Sequence[str]) -> str:
+    """Return the class that a tag names: by its spelling in paths (`spell`) or by its index.
 
     Raises:
-        MMLError: no such class, or several that are spelled alike.
+        MMLError: there is no such class, or several classes have this spelling.
     """
-    meant = [name for name in classes if name == label] or [name for name in classes if spell(name) == label]
-    if len(meant) > 1:
-        indices = " or ".join(str(classes.index(name)) for name in meant)
-        raise MMLError(f"'{label}' may be any of the classes {', '.join(meant)}; write its index, {indices}")
-    if meant:
-        return meant[0]
+    matches = [name for name in classes if name == label] or [name for name in classes if spell(name) == label]
+    if len(matches) > 1:
+        indices = " or ".join(str(classes.index(name)) for name in matches)
+        raise MMLError(f"'{label}' may be any of the classes {', '.join(matches)}; write its index, {indices}")
+    if matches:
+        return matches[0]
     if label.isdigit() and int(label) < len(classes):
         return classes[int(label)]
     raise MMLError(f"there is no class '{label}'{nearest(label, map(spell, classes))}")
 
 
 def spell(name: str) -> str:
-    """Return a class name as a tag can say it."""
+    """Return the spelling of a class name in a tag: letters, digits, `_`, `.` and `-` of ASCII, `_` for all others."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)

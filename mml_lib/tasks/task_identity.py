@@ -17,48 +17,49 @@ from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
 from mml_lib.tasks.tags import Shape, Tag, parse_tag, plan_tag
 
 TASK_VERSION = 2
-"""Raised when the same definition begins to give another task."""
+"""Version that is increased when the same definition begins to give another task."""
 
 GROUPS_VERSION = 2
-"""Raised when the same definition begins to give another division of groups. The first has no key in an identity."""
+"""Version that is increased when groups are divided in another way. The first version has no key in an identity."""
 
 SHARED_VERSION = 1
-"""Raised when nested tasks of one declared division begin to have other folds."""
+"""Version that is increased when nested tasks of a declared division begin to have other folds."""
 
 PLANNED = (
     *("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes"),
     *("is_partial", "is_weighted", "is_grouped", "files"),
 )
-"""Properties of a task that do not define it."""
+"""Properties of a task that are known while planning, but do not define it."""
 
 
 @dataclass(frozen=True)
 class TaskIdentity:
-    """A task as it is named on disk.
+    """Identity of a task: its name, its id, and everything that the id depends on.
 
     Args:
-        name: its name in the study, tags included.
-        id: 8 digits of the digest of everything that it depends on.
-        bases: ids of the tasks that its tags were put on, one after the other; empty for a task without tags.
+        name: name in the study, including tags.
+        id: 8 hexadecimal digits of the digest of everything that the task depends on.
+        bases: ids of the task without tags, with its first tag, and so on, without its own id; empty for a task without
+            tags.
         dataset: folder name of its data set.
         source: identity of the data set: creator, and arguments or fingerprint of the data.
         task_type: name of the task type.
         idx_to_class: class of each index or mask value; equal names merge classes.
-        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: options of the split, unless the data define it.
+        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: options of the splits, if not in the data.
         num_folds: number of folds.
-        has_test: there is a test split.
-        has_unlabelled: there are unlabelled samples.
-        brings_test: the data define the test split.
-        about: description in the study, beyond that of the data set.
+        has_test: True if there is a test split.
+        has_unlabelled: True if there are unlabelled samples.
+        brings_test: True if the data define the test split.
+        about: description in the study, in addition to that of the data set.
         colors: colours of each class in masks, in the order of the classes.
-        classes: its classes in the order of their indices; None where they are unknown until the task is made.
-        is_partial: some labels of labelled samples are known to be unknown.
-        is_weighted: its samples are known to have weights.
-        is_grouped: its samples are known to have groups, so that its id covers the version of their division.
-        targets: identity of what it learns from a data set that tasks share; None: what the data set brings.
-        division: identity of the division that it has in common with other tasks of its data set; None: its own.
-        files: sketch of its image files; empty for downloads.
-        exclude: identity of the samples that tables leave out; None: there are none.
+        classes: classes in the order of their indices; None if they are unknown until the task is created.
+        is_partial: True if planning shows that labelled samples have unknown labels.
+        is_weighted: True if planning shows that samples have weights.
+        is_grouped: True if planning shows that samples have groups. The id then covers the version of their division.
+        targets: identity of the targets of a task on a shared data set; None: the data set delivers the targets.
+        division: identity of the division that tasks of a shared data set have in common; None: the task has its own.
+        files: summary of its image files; empty for downloads.
+        exclude: identity of the samples that tables exclude; None: no sample is excluded.
     """
 
     name: str
@@ -97,21 +98,21 @@ class TaskIdentity:
         dataset: DatasetIdentity | None = None,
         exclude: str | None = None,
     ) -> "TaskIdentity":
-        """Identify a task of a study; own data are looked at.
+        """Return the identity of a task of a study. It depends on the content of own data.
 
         Args:
-            name: of the task.
-            task: its section of the study.
-            first_state: gives the fingerprint of the data that a rule made when a data set was created first. Later
-                data with another one are another data set.
-            dataset: the data set whose images it shares; None: it has its own.
-            exclude: identity of the samples that tables leave out.
+            name: name of the task.
+            task: section of the study for the task.
+            first_state: function from the folder name of a data set to the fingerprint of the rule-made data from
+                which it was first created. Later data with another fingerprint are another data set.
+            dataset: data set whose images the task shares; None: it has its own.
+            exclude: identity of the samples that tables exclude.
 
         Raises:
-            MMLError: unknown creator, wrong arguments, data that do not exist.
+            MMLError: the creator is unknown, its arguments are wrong, or data do not exist.
         """
         creator = get_creator(f"tasks.{name}", task.creator)
-        survey = _surveyed(name, task, creator, dataset)
+        survey = _survey(name, task, creator, dataset)
         targets = division = None
         if dataset is None:
             source = creator.with_new_state(creator.identity(task, survey), first_state)
@@ -120,17 +121,19 @@ class TaskIdentity:
             division = dataset.division(task) if TASK_TYPES[survey.task_type].is_learnable else None
         split = {key: getattr(task, key) for key in DIVISION}
         idx_to_class, colors_by_class = _with_unknown(name, task, survey.task_type)
-        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(idx_to_class)}
         colors = _in_order(colors_by_class)
-        content |= {"colors": colors} if colors else {}
-        content |= {"targets": targets} if targets else {}
-        content |= {"division": division} if division else {}
-        content |= {"exclude": exclude} if exclude else {}
-        is_grouped = _has_groups(task, survey)
-        content |= {"groups": GROUPS_VERSION} if is_grouped else {}
+        planned = _planned(name, task, survey)
+        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(idx_to_class)}
+        optional = {
+            "colors": colors,
+            "targets": targets,
+            "division": division,
+            "exclude": exclude,
+            "groups": GROUPS_VERSION if planned["is_grouped"] else None,
+        }
         return cls(
             name=name,
-            id=digest(content),
+            id=digest(content | {key: value for key, value in optional.items() if value}),
             bases=(),
             dataset=creator.dataset_name(source),
             source=source,
@@ -139,28 +142,22 @@ class TaskIdentity:
             colors=colors,
             **split,
             fold_time_limit=task.fold_time_limit,
-            **_planned(task, survey),
-            about=task.about,
-            classes=_classes(name, task, survey),
-            is_partial=survey.is_partial if task.is_seen else _may_be_partial(task),
-            is_weighted=survey.is_weighted if task.is_seen else _names_weights(task),
-            is_grouped=is_grouped,
             targets=targets,
             division=division,
-            files=survey.files,
             exclude=exclude,
+            **planned,
         )
 
     @property
     def base_name(self) -> str:
-        """Its name without tags."""
+        """Name without tags."""
         return self.name.split(SEPARATOR)[0]
 
     def tagged(self, tag: str) -> "TaskIdentity":
         """Return the task with a further tag, `subset~0.1`.
 
         Raises:
-            MMLError: the tag does not exist, or cannot be put on such a task.
+            MMLError: the tag does not exist, or does not fit the task.
         """
         if is_nested(tag) and f"{SEPARATOR}nested{ARGUMENT}" in self.name:
             raise MMLError(
@@ -185,9 +182,9 @@ class TaskIdentity:
         )
 
     def definition(self) -> dict[str, Any]:
-        """Return the entry of the task in a pipeline file: enough to make the task again."""
+        """Return the entry of the task in a pipeline file. The task can be created again from it."""
         definition = {key: value for key, value in asdict(self).items() if key not in PLANNED}
-        for key in ("colors", "targets", "division", "exclude"):  # no keys of tasks that do not use them
+        for key in ("colors", "targets", "division", "exclude"):  # tasks without them omit these keys
             if definition[key] is None:
                 del definition[key]
         definition["bases"] = list(self.bases)
@@ -201,8 +198,8 @@ def _tagged_id(base: str, tag: str, registered: Tag, is_shared: bool) -> str:
     Args:
         base: id of the task without the tag.
         tag: the tag with its arguments.
-        registered: the kind of tag.
-        is_shared: its folds come from the division that its data set declares for all tasks.
+        registered: the registered tag.
+        is_shared: True if its folds come from the division that the data set declares for all tasks.
     """
     content: dict[str, Any] = {"base": base, "tag": tag, "version": registered.version}
     if code := registered.code:
@@ -213,13 +210,13 @@ def _tagged_id(base: str, tag: str, registered: Tag, is_shared: bool) -> str:
 
 
 def _is_nested_division(name: str, tag: str) -> bool:
-    """Return True for a tag `nested` on a task whose other tags are MML's own and keep its division."""
+    """Return True for a tag `nested` on a task whose other tags are built in and keep its division."""
     if not is_nested(tag) or not keeps_division(name):
         return False
     return not any(parse_tag(other)[0].code for other in name.split(SEPARATOR)[1:])
 
 
-def nested_alike(definition: Mapping[str, Any]) -> bool:
+def has_shared_nesting(definition: Mapping[str, Any]) -> bool:
     """Return True for a nested task whose folds come from the division that its data set declares for all tasks."""
     name, _, tag = definition["name"].rpartition(SEPARATOR)
     if not definition.get("division") or not _is_nested_division(name, tag):
@@ -228,7 +225,7 @@ def nested_alike(definition: Mapping[str, Any]) -> bool:
 
 
 def _may_be_partial(task: Task) -> bool:
-    """Return True if a task whose data are not there yet says how its unknown labels are written."""
+    """Return True if a task whose data do not exist yet states how unknown labels are written."""
     arguments = task.arguments
     uncertain = arguments.get("uncertain")
     meaning = uncertain.get("as") if isinstance(uncertain, Mapping) else uncertain
@@ -236,20 +233,20 @@ def _may_be_partial(task: Task) -> bool:
 
 
 def _names_weights(task: Task) -> bool:
-    """Return True if a task whose data are not there yet names a column of weights."""
+    """Return True if a task whose data do not exist yet names a column of weights."""
     columns = task.arguments.get("columns")
     return isinstance(columns, Mapping) and columns.get("weight") is not None
 
 
 def _has_groups(task: Task, survey: Survey) -> bool:
-    """Return True if samples have groups, or the study names some of data that are not there yet."""
+    """Return True if samples have groups, or if the study names the groups of data that do not exist yet."""
     columns, layout = task.arguments.get("columns"), task.arguments.get("layout")
-    named = columns.get("group") if isinstance(columns, Mapping) else task.arguments.get("group")
-    return survey.is_grouped or bool(named) or "{group}" in str(layout)
+    group = columns.get("group") if isinstance(columns, Mapping) else task.arguments.get("group")
+    return survey.is_grouped or bool(group) or "{group}" in str(layout)
 
 
-def _surveyed(name: str, task: Task, creator: Creator, dataset: DatasetIdentity | None) -> Survey:
-    """Return the properties of a task's data after a check of its arguments and columns."""
+def _survey(name: str, task: Task, creator: Creator, dataset: DatasetIdentity | None) -> Survey:
+    """Check the arguments and columns of a task, and return the properties of its data."""
     check_arguments(creator, f"tasks.{name}", task)
     check_metadata(creator, name, task)
     if dataset is not None:
@@ -257,10 +254,10 @@ def _surveyed(name: str, task: Task, creator: Creator, dataset: DatasetIdentity 
     columns: dict[str, dict[str, str]] = {}
     try:
         survey = creator.look(task, shared=dataset is not None)
-        of_headers = header_columns(name, task.metadata)  # which a step reads
-        of_data = [column for column in task.metadata if column not in of_headers]
-        if of_data and task.is_seen:
-            columns = read_metadata(creator.name, creator.arguments(task), of_data)
+        header_fields = header_columns(name, task.metadata)  # a step reads these
+        data_columns = [column for column in task.metadata if column not in header_fields]
+        if data_columns and task.is_seen:
+            columns = read_metadata(creator.name, creator.arguments(task), data_columns)
     except MMLError as error:
         raise MMLError(f"tasks.{name}: {error}") from error
     if task.task_type not in (None, survey.task_type):
@@ -293,7 +290,7 @@ def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
 def _with_unknown(
     name: str, task: Task, task_type: str
 ) -> tuple[Mapping[int, str] | None, Mapping[str, Sequence[Sequence[int]]] | None]:
-    """Return the classes of mask values and the colours of classes, unknown pixels of masks named `ignore`."""
+    """Return the classes of mask values and the colours of classes; unknown values and colours become `ignore`."""
     unknown = task.arguments.get("unknown") or ()
     if not TASK_TYPES[task_type].has_masks:
         return task.idx_to_class, task.colors
@@ -302,12 +299,12 @@ def _with_unknown(
 
 
 def _by_text(idx_to_class: Mapping[int, str] | None) -> dict[str, str] | None:
-    """Return the class of each index, by its text as JSON has it."""
+    """Return the class of each index, with text as keys like in JSON."""
     return None if idx_to_class is None else {str(index): label for index, label in idx_to_class.items()}
 
 
 def _in_order(colors: Mapping[str, Sequence[Sequence[int]]] | None) -> list[Any] | None:
-    """Return the colours of each class in the order of the classes, those of no class last."""
+    """Return the colours of each class in the order of the classes, with `ignore` last."""
     if colors is None:
         return None
     classes = sorted(colors.items(), key=lambda item: item[0] == IGNORED)
@@ -315,7 +312,7 @@ def _in_order(colors: Mapping[str, Sequence[Sequence[int]]] | None) -> list[Any]
 
 
 def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the definitions of a task and of all that its tags were put on, the task itself last."""
+    """Return the definitions of a task without tags, with its first tag, and so on; the task itself is last."""
     parts = definition["name"].split(SEPARATOR)
     ids = [*definition["bases"], definition["id"]]
     return [
@@ -329,23 +326,29 @@ def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _planned(task: Task, survey: Survey) -> dict[str, Any]:
-    """Return the folds and splits of a planned task."""
+def _planned(name: str, task: Task, survey: Survey) -> dict[str, Any]:
+    """Return the properties in `PLANNED` of a task."""
     learnable = TASK_TYPES[survey.task_type].is_learnable
     return {
         "num_folds": (survey.folds or task.folds) if learnable else 0,
         "has_test": learnable and (task.test_fraction > 0 if survey.has_test is None else survey.has_test),
         "has_unlabelled": survey.has_unlabelled or not learnable,
         "brings_test": learnable and bool(survey.has_test),
+        "about": task.about,
+        "classes": _classes(name, task, survey),
+        "is_partial": survey.is_partial if task.is_seen else _may_be_partial(task),
+        "is_weighted": survey.is_weighted if task.is_seen else _names_weights(task),
+        "is_grouped": _has_groups(task, survey),
+        "files": survey.files,
     }
 
 
-def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[str]) -> str:
-    """Return the key of the test split of a task; tasks with one key hold out the same samples.
+def held_out_key(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[str]) -> str:
+    """Return the key of a task's held-out samples: tasks with equal keys hold out the same samples.
 
     Args:
         definition: definition of the task.
-        brings_test: the data define the test split.
+        brings_test: True if the data define the test split.
         tags: names of the tags that hold out other samples.
     """
     parts = definition["name"].split(SEPARATOR)
@@ -356,6 +359,6 @@ def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[
         key = [definition["dataset"], division, [definition[key] for key in DIVISION]]
         if not last:
             return digest(key)
-        if nested_alike(lineage(definition)[last - len(parts)]):
+        if has_shared_nesting(lineage(definition)[last - len(parts)]):
             return digest([*key, parts[last]])
     return [*definition["bases"], definition["id"]][last]

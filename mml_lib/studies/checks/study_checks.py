@@ -21,7 +21,7 @@ from mml_lib.studies.checks.network_names import check_network_name
 from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.task_types import IGNORE, TASK_TYPES
-from mml_lib.tasks.task_identity import TaskIdentity, divided_by
+from mml_lib.tasks.task_identity import TaskIdentity, held_out_key
 
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
@@ -130,7 +130,7 @@ def check_pretraining(
     if pretrained_on["dataset"] != task.dataset:
         return
     definition = task.definition()
-    whole, other = (divided_by(part, task.brings_test, REDIVIDING) for part in (definition, pretrained_on))
+    whole, other = (held_out_key(part, task.brings_test, REDIVIDING) for part in (definition, pretrained_on))
     if whole != other:
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} divides the images of {task.name} in another way, so its "
@@ -138,7 +138,7 @@ def check_pretraining(
             "or one data set in datasets that states its folds"
         )
     nested = re.match(rf".*?\{SEPARATOR}nested{ARGUMENT}[^{SEPARATOR}]*", task.name)
-    if nested and divided_by(definition, False, ["nested"]) != divided_by(pretrained_on, False, ["nested"]):
+    if nested and held_out_key(definition, False, ["nested"]) != held_out_key(pretrained_on, False, ["nested"]):
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} has images that {task.name} holds out for its test; choose a "
             f"task of other images, a tag on {nested[0]}, or, of one division, +nested of the same fold"
@@ -335,8 +335,8 @@ def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
     if not other.has_test or other.dataset != task.dataset:
         return
     brings, definition = task.brings_test, task.definition()
-    learned = {divided_by(definition, brings, tags) for tags in (REDIVIDING, (*REDIVIDING, "nested"))}
-    if divided_by(other.definition(), brings, (*REDIVIDING, "nested")) not in learned:
+    learned = {held_out_key(definition, brings, tags) for tags in (REDIVIDING, (*REDIVIDING, "nested"))}
+    if held_out_key(other.definition(), brings, (*REDIVIDING, "nested")) not in learned:
         raise MMLError(
             f"mode.eval_on: {task.name} may learn images that {other.name} is tested on, as they are divided in "
             "another way; give both the same folds, test_fraction, seed and idx_to_class, or one data set in datasets "
@@ -355,7 +355,7 @@ def holds_out_alike(task: TaskIdentity, learned: Mapping[str, Any]) -> bool:
         learned: entry of the learned task in a pipeline.
     """
     tags = (*REDIVIDING, "nested")
-    same_division = divided_by(learned, False, tags) == divided_by(task.definition(), False, tags)
+    same_division = held_out_key(learned, False, tags) == held_out_key(task.definition(), False, tags)
     return learned["dataset"] != task.dataset or same_division
 
 

@@ -6,7 +6,7 @@ from mml_lib.config.download_options import Download
 from mml_lib.errors import MMLError
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.tasks.creators.creator_registry import made_paths
-from mml_lib.tasks.task_identity import GROUPS_VERSION, lineage, nested_alike
+from mml_lib.tasks.task_identity import GROUPS_VERSION, has_shared_nesting, lineage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
@@ -105,12 +105,12 @@ class TasksInputs(RuleInputs):
 
     def nested_dataset(self, wildcards: "Wildcards") -> str | list[str]:
         """The manifest of a data set whose declared division has a nested task's inner folds; empty without one."""
-        return self.dataset(wildcards) if nested_alike(self.definition(wildcards)) else []
+        return self.dataset(wildcards) if has_shared_nesting(self.definition(wildcards)) else []
 
     def nested_division(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
         """The declared division with the inner folds of a nested task; None: the task divides the samples itself."""
         definition = self.definition(wildcards)
-        return self.study.tasks.division(definition) if nested_alike(definition) else None
+        return self.study.tasks.division(definition) if has_shared_nesting(definition) else None
 
     def excluding_tables(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
         """The tables of excluded samples of a task. Its identity covers their content."""

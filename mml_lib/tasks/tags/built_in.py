@@ -11,7 +11,7 @@ from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.group_folds import Balance
 from mml_lib.tasks.splits.dividing import Divider, Splitting
 from mml_lib.tasks.tags.tag_registry import Axis, Shape, register_tag
-from mml_lib.tasks.targets import nearest_class
+from mml_lib.tasks.targets import class_of_tag
 
 SAMPLES = Axis("training samples", counted=True)
 EQUAL_SAMPLES = Axis("training samples, classes equally frequent", counted=True, with_base=False)
@@ -212,7 +212,7 @@ def _plan_subclass(shape: Shape, *classes: str) -> Shape:
 def subclass(task: TaskDescription, *classes: str) -> TaskDescription:
     """Some of the classes, in all splits; unlabelled samples are kept."""
     try:
-        chosen = {nearest_class(label, task.targets.classes) for label in classes}
+        chosen = {class_of_tag(label, task.targets.classes) for label in classes}
     except MMLError as error:
         raise MMLError(f"{task.header['name']}: the tag 'subclass': {error}") from error
     kept = [label for label in task.targets.classes if label in chosen]

@@ -135,8 +135,8 @@ def test_numbers_of_a_white_zero_are_refused(tmp_path: Path, bits: int):
 CLEAR = np.array([[0, 255], [255, 255]], np.uint8)
 REFUSED_FILES = {
     "objects.png": (np.arange(8, dtype=np.uint16).reshape(2, 4) * 1000, "outside 0..255 .8 different, 0 to 7000"),
-    "halves.tif": (MASK.astype(np.float32) / 2, "no whole numbers"),
-    "nothing.tif": (np.full((2, 4), np.nan, np.float32), "no whole numbers"),
+    "halves.tif": (MASK.astype(np.float32) / 2, "not whole numbers"),
+    "nothing.tif": (np.full((2, 4), np.nan, np.float32), "not whole numbers"),
     "negative.tif": (MASK.astype(np.int32) - 1, "values below 0; mark .*255"),
     "half transparent.png": (np.dstack([MASK] * 3 + [MASK]), "half transparent"),
     "transparent.png": (np.dstack([MASK] * 3 + [MASK * 0]), "transparent everywhere"),

@@ -140,7 +140,7 @@ def test_stages_are_dilated_as_the_decoder_asks(head: str):
             "pan",
             "PANDecoder needs .* and mobilenetv3_small_050 is none; choose another network",
         ),
-        ({"name": "resnet18"}, "dpt", "no vision transformer .* or another decoder"),
+        ({"name": "resnet18"}, "dpt", "not a vision transformer .* or another decoder"),
         ({"name": "test_vit"}, "fpn", "no feature maps of several sizes.* or decoder: dpt"),
         (ENCODER | {"name": "densenet121"}, "deeplabv3plus", "densenet121.*choose another network"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Delivery, Sample
 from mml_lib.tasks.delivery_checks import check_delivery
-from mml_lib.tasks.names import folded, join_spellings, look
+from mml_lib.tasks.names import folded, join_spellings, visible_form
 
 NAIVE = [unicodedata.normalize(form, "naïve") for form in ("NFC", "NFD")]
 ALIKE = [
@@ -56,7 +56,7 @@ def test_classes_that_look_alike_are_one(other: str, soft: bool):
     assert delivery.samples[1].label == ({NAIVE[0]: 0.6} if soft else NAIVE[0])
     check_delivery(delivery, "t")
     assert len(lines) == 1
-    assert look(other) == NAIVE[0]
+    assert visible_form(other) == NAIVE[0]
 
 
 def test_classes_that_are_spelled_nearly_alike_are_two_and_warned_of():
@@ -105,4 +105,4 @@ def test_unlabelled_samples_may_share_the_group_of_others():
 def test_forms_of_names_are_stable():
     for name in itertools.chain.from_iterable((*ALIKE, *DIFFERENT)):
         assert folded(folded(name)) == folded(name)
-        assert look(look(name)) == look(name)
+        assert visible_form(visible_form(name)) == visible_form(name)

@@ -18,7 +18,7 @@ from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.dividing import Splitting
 from mml_lib.tasks.tags import apply_tag
 from mml_lib.tasks.targets import Targets
-from mml_lib.tasks.task_identity import nested_alike
+from mml_lib.tasks.task_identity import has_shared_nesting
 from tests.support.messages import mentions
 from tests.support.shared_data import FOLDER, make_dataset, match, shared_tasks
 from tests.support.train_studies import study
@@ -88,13 +88,13 @@ def test_inner_fold_without_samples_of_a_task_is_refused():
 def test_identity_says_which_nested_tasks_hold_out_the_same_images():
     shared = shared_tasks(CHEST, TASKS)
     first, second = (shared.derived(f"{name}+nested~1") for name in ("sex", "age"))
-    assert all(nested_alike(task.definition()) for task in (first, second))
+    assert all(has_shared_nesting(task.definition()) for task in (first, second))
     assert holds_out_alike(first, second.definition())
     assert not holds_out_alike(first, shared.derived("age+nested~0").definition())
-    assert nested_alike(shared.derived("sex+subset~0.5+nested~1").definition())
-    assert not nested_alike(shared.derived("sex+redistribute~0.5+nested~1").definition())
+    assert has_shared_nesting(shared.derived("sex+subset~0.5+nested~1").definition())
+    assert not has_shared_nesting(shared.derived("sex+redistribute~0.5+nested~1").definition())
     own = shared_tasks({key: value for key, value in CHEST.items() if key not in ("folds", "test_fraction")}, TASKS)
-    assert not nested_alike(own.derived("sex+nested~1").definition())
+    assert not has_shared_nesting(own.derived("sex+nested~1").definition())
 
 
 @pytest.mark.parametrize(("name", "kept"), [("a+subset~0.5", True), ("a+redistribute~0.5+subset~0.5", False)])

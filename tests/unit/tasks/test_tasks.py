@@ -249,9 +249,9 @@ GIVEN = [("train", "train", "val", "test")[n % 4] for n in range(90)]
         (
             generated("classification", split=GIVEN),
             5,
-            r"splits train, val, test and make 1 folds, .* set splits: \[train, val, test\]$",
+            r"splits train, val, test and 1 folds, .* set splits: \[train, val, test\]$",
         ),
-        (generated("classification"), 3, "make 3 folds, .*; leave out splits and set folds: 3"),
+        (generated("classification"), 3, "and 3 folds, .*; leave out splits and set folds: 3"),
         (generated("classification", unlabelled=1), 5, r"set splits: \[unlabelled\]$"),
     ],
 )
