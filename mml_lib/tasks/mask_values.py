@@ -79,7 +79,7 @@ def tabulate(
         files: path of each mask, for errors.
 
     Raises:
-        MMLError: the masks have more colours than there are mask values.
+        MMLError: the masks have more than 255 colours.
     """
     kinds = [content.kind if content else None for content in contents]
     reason = _reason_for_colors(contents, files)
@@ -132,7 +132,9 @@ def _colors_of_numbers(contents: Sequence[MaskContent | None]) -> dict[int, Colo
     for content in contents:
         for number, code in content.color_codes.items() if content else ():
             codes.setdefault(number, set()).add(code)
-    return {number: as_color(next(iter(shown))) if len(shown) == 1 else None for number, shown in sorted(codes.items())}
+    return {
+        number: as_color(next(iter(colors))) if len(colors) == 1 else None for number, colors in sorted(codes.items())
+    }
 
 
 def as_color(code: int) -> Color:
