@@ -1,9 +1,10 @@
 """Bootstrap of the named metrics: their values on resamples of the test samples (Efron 1979).
 
-A resample draws as many samples as there are, with replacement, of a segmentation whole images; where samples have
-groups (the images of a patient), it draws as many whole groups. It is held as a weight of each sample, how often it was
-drawn, and every metric is worked out from weighted sums for many resamples at once: over one order of the samples,
-sorted once, sums of weights give counts, ranks and areas. This is the metric of the drawn samples, no approximation.
+A resample draws N of N samples with replacement. Samples of a segmentation are whole images. If samples have groups
+(the images of a patient), G of G groups are drawn instead, each with all of its samples. A resample is stored as
+weights: how often it contains each sample. Metrics are computed from weighted sums for many resamples at once: the
+samples are sorted once, and cumulative sums of weights give counts, ranks and areas. The result is exactly the metric
+of the drawn samples.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,9 @@ import numpy as np
 from mml_lib.metrics import Values, weighted
 from mml_lib.metrics.sums import whole_weights
 
-CHUNK = 2**20  # weights that are worked on at once: they and their sums stay in a processor's cache
-LEAST = 16  # resamples at once, also where these are more weights: one by one they take more than twice as long
-ROUNDING = 1e-9  # by which equal values, or differences of them, may differ
+CHUNK = 2**20  # weights in one computation, which fit into the cache of a processor with their sums
+LEAST = 16  # least number of resamples in one computation: single ones take more than twice as long
+ROUNDING = 1e-9  # relative difference of values that are equal except for rounding
 
 
 def resampled(
@@ -27,33 +28,33 @@ def resampled(
     groups: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> Values:
-    """Return the value of each metric on each resample, R; the same seed gives the same resamples.
+    """Return the value of each metric on each resample, R (float64). The same seed gives the same resamples.
 
-    A resample that leaves a metric undefined (no sample of a class) gives NaN.
+    A metric is NaN for a resample that does not define it, for example one without any sample of a class.
 
     Args:
         task_type: task type of the predictions.
         names: metrics of this type.
-        arguments: what its metrics take, as `mml_lib.metrics.weighted` says, N samples each.
+        arguments: arguments of the metrics, as `mml_lib.metrics.weighted` describes them, N samples each.
         resamples: R.
         seed: seed of the draws.
-        groups: number of the group of each sample, N, from 0 on without gaps; None: each sample is its own.
-        weights: of the samples, N: one that is drawn twice counts twice its weight; None: all count alike.
+        groups: index of the group of each sample, N, from 0 without gaps; None: each sample is a group.
+        weights: weights of the samples, N, multiplied by how often a sample is drawn; None: equal weights.
     """
     metrics = weighted(task_type, names, arguments)
-    own = None if weights is None else whole_weights(weights)[:, None]
-    drawn = draw(len(arguments[0]) if groups is None else groups, resamples, seed)
-    chunks = [metrics(times if own is None else times * own) for times in drawn]
+    sample_weights = None if weights is None else whole_weights(weights)[:, None]
+    counts = draw(len(arguments[0]) if groups is None else groups, resamples, seed)
+    chunks = [metrics(count if sample_weights is None else count * sample_weights) for count in counts]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in names}
 
 
 def draw(groups: int | np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each sample was drawn, N×R, in chunks of resamples that do not depend on their size.
+    """Yield how often each sample is drawn, N×R (uint8), in chunks of resamples. The draws do not depend on the chunks.
 
-    Eight bits do: that one of more than 255 samples is drawn more often has a probability below 1e-400.
+    Eight bits suffice: the probability that a sample is drawn more than 255 times is below 1e-400.
 
     Args:
-        groups: number of samples, or the number of the group of each, N.
+        groups: number of samples, or the index of the group of each sample, N.
         resamples: R.
         seed: seed of the draws.
     """
@@ -69,5 +70,5 @@ def draw(groups: int | np.ndarray, resamples: int, seed: int) -> Iterator[np.nda
 
 
 def has_spread(values: np.ndarray) -> bool:
-    """Return whether values differ by more than rounding."""
+    """Return True if values differ by more than rounding."""
     return bool(np.ptp(values) > ROUNDING * np.abs(values).max())

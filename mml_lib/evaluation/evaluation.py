@@ -17,28 +17,29 @@ from mml_lib.predictions.scores import image_counts, score_arguments, values_of
 Interval = tuple[float, float]
 
 NOT_FINITE = "outputs are not finite"
-"""Why the predictions of a network that exploded have no metrics."""
+"""Reason why the predictions of a diverged network have no metrics."""
 
 
 def evaluate(predictions: AnyPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
-    """Return the value of each metric, by weights if samples have some; only metrics given by `_target_` import torch.
+    """Return the value of each metric, weighted by the weights of samples if they have some.
 
-    Outputs that are not finite, of a network that exploded, have no named metric: NaN.
+    Named metrics are NaN if outputs are not finite, as those of a diverged network. Only metrics that are given by
+    `_target_` import torch.
 
     Raises:
         MMLError: every pixel is ignored.
     """
     named = [metric for metric in metrics if isinstance(metric, str)]
-    own = [metric for metric in metrics if not isinstance(metric, str)]
+    torch_metrics = [metric for metric in metrics if not isinstance(metric, str)]
     arguments = _arguments(predictions)
     values = dict.fromkeys(named, math.nan)
     if arguments is not None:
         values = values_of(predictions.task_type, named, arguments, predictions.weights)
-    return values | (_torch_values(predictions, own) if own else {})
+    return values | (_torch_values(predictions, torch_metrics) if torch_metrics else {})
 
 
 def _arguments(predictions: AnyPredictions) -> tuple[np.ndarray, ...] | None:
-    """Return the arguments of metrics for predictions, None where outputs are not finite."""
+    """Return the arguments of metrics for predictions; None if outputs are not finite."""
     if isinstance(predictions, MaskPredictions):
         return mask_arguments(predictions)
     if not np.isfinite(predictions.logits).all():
@@ -53,12 +54,12 @@ def evaluate_resampled(
     groups: Groups | None = None,
     per_group: str = "mean",
 ) -> Resampled:
-    """Return the named metrics of predictions on resamples of their samples, and per group where there are groups.
+    """Return the named metrics of predictions on resamples of their samples; with groups, also per group.
 
     Args:
         predictions: predictions of one network.
-        metrics: metrics; those without a name are left out.
-        resamples: number of resamples; 0: none.
+        metrics: metrics. Those given by `_target_` are left out.
+        resamples: number of resamples, 0 or more.
         groups: group of each sample, by id.
         per_group: how the samples of a group are merged.
 
@@ -75,12 +76,12 @@ def evaluate_resampled(
 
 
 def network_estimates(resampled: Resampled) -> dict[str, Estimate]:
-    """Return each metric of one network with its 95 % interval on new samples, or the reason why it has none."""
+    """Return the estimate of each metric of one network: its 95 % interval on new samples, or a reason without one."""
     return {metric: estimate({"": {0: resampled}}, metric) for metric in resampled.metrics}
 
 
 def network_intervals(resampled: Resampled) -> dict[str, Interval]:
-    """Return the 95 % interval of each metric of one network on new samples; none without resamples."""
+    """Return the 95 % interval of each metric of one network on new samples; empty without resamples."""
     if not resampled.draws.shape[1]:
         return {}
     return {metric: (estimate.low, estimate.high) for metric, estimate in network_estimates(resampled).items()}
@@ -98,7 +99,7 @@ def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
     """
     pixels = image_counts(predictions.images(), predictions.classes)
     if not pixels.targets.any():
-        raise MMLError("every pixel of these masks is ignored (255), so there is nothing to measure")
+        raise MMLError("every pixel of these masks is ignored (255), so metrics are undefined; check the masks")
     return *pixels, single_masks([MaskPair(*masks) for masks in predictions.images()])
 
 
@@ -122,5 +123,5 @@ def _torch_values(predictions: AnyPredictions, metrics: Sequence[Metric]) -> dic
 
 
 def finite_or_none(value: float) -> float | None:
-    """Return a number as JSON can hold it."""
+    """Return a finite number, or None, because JSON has no NaN and no infinity."""
     return value if math.isfinite(value) else None

@@ -9,19 +9,19 @@ from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.run_labels import RunLabel
 
 KEYS = ["task", "run", "label", "on", "split"]
-"""Subject of a row; `on` is another task than the one that was trained on."""
+"""Subject of a row. `on` is the task that was tested on, if it differs from the task that was trained on."""
 
 ALL_FOLDS = -1
-"""Stands for the fold of pooled predictions and of ensembles, which are of the networks of all folds."""
+"""Fold of pooled predictions and of ensembles, which combine the networks of all folds."""
 
 LOW, HIGH = "_low", "_high"
-"""End of the names of the columns beside a metric that hold the ends of its interval."""
+"""Suffixes of the columns that contain the ends of the interval of a metric."""
 
 
 def fold_table(networks: Sequence[NetworkMetrics], labels: Mapping[str, RunLabel]) -> pd.DataFrame:
     """Return one row for each run, fold and split, with columns `<metric> <metric>_low <metric>_high`.
 
-    Where a network has no interval, `<metric>_reason` says why.
+    The column `<metric>_reason` explains why a network has no interval.
 
     Args:
         networks: metrics of networks.

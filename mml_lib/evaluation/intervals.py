@@ -1,9 +1,9 @@
-"""Intervals: 95 % confidence intervals of metrics, within the bounds that a metric has.
+"""Intervals: 95 % confidence intervals of metrics, within the bounds of each metric.
 
-Bounded metrics have the interval of Wilson (1927) for as many samples as a share of the same variance would come from,
-as it is done for shares in complex surveys (Kott 2017; Franco et al. 2019). Where few samples decide, its variance is
-that of a share of all samples or groups; so metrics of 0 and 1 have an interval too. Correlations have that of Fisher's
-transformation, errors and the explained variance that of their logarithms.
+Bounded metrics have the interval of Wilson (1927) for an effective number of samples: the one for which a proportion
+has the same variance, as in complex surveys (Kott 2017; Franco et al. 2019). If few samples decide a metric, its
+variance is that of a proportion of all samples or groups. Therefore metrics of 0 and 1 have an interval, too.
+Correlations have the interval of Fisher's transformation; errors and the explained variance that of their logarithms.
 """
 
 from typing import NamedTuple
@@ -17,13 +17,14 @@ from mml_lib.metrics import properties_of
 UNKNOWN = (np.nan, np.nan)
 
 NOISE = 3.5
-"""Bias of a sum of magnitudes that is all noise, by the bias of its resamples: 1 / (√2 - 1) were the samples many, as
-resamples have the noise twice; more is needed where few samples fill the bins (simulated with 50 to 1,000 samples).
+"""Ratio of the bias of a sum of magnitudes that is pure noise to the bias of its resamples. It approaches 1 / (√2 - 1)
+for many samples, as resamples contain the noise twice. Few samples per bin need more (simulated with 50 to 1,000
+samples).
 """
 
 
 class Interval(NamedTuple):
-    """Ends of a 95 % interval; NaN where nothing tells them."""
+    """Ends of a 95 % interval; NaN if they cannot be estimated."""
 
     low: float
     high: float
@@ -35,11 +36,11 @@ def interval(
     """Return the 95 % interval of a metric.
 
     Args:
-        metric: its name; one without a known form has a symmetric interval.
-        value: on the samples.
-        uncertainty: of this value.
-        balance: share of the samples that count for a metric of classes.
-        task_type: of the metric, whose bounds may be those of this type only.
+        metric: name of the metric. The interval of an unregistered metric is symmetric.
+        value: value on the samples.
+        uncertainty: uncertainty of this value.
+        balance: effective share of the samples, in (0, 1], for metrics that depend on rare classes.
+        task_type: task type of the metric, because bounds may depend on it.
     """
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
@@ -64,38 +65,38 @@ def interval(
         return Interval(value * np.exp(-half / value), value * np.exp(half / value))
     if scale == "explained" and value < 1:
         error = 1 - value
-        # Few samples underestimate the variance of the targets, so that R² is too low: by as much as its resamples.
+        # Few samples underestimate the variance of the targets, so R² is too low, by the bias of its resamples.
         without_bias = max(error - max(-uncertainty.bias, 0.0), error / 2)
         return Interval(1 - error * np.exp(half / error), 1 - without_bias * np.exp(-half / error))
     return Interval(value - half, value + half)
 
 
 def _wilson(share: float, half: float, uncertainty: Uncertainty, units: float, width: float) -> tuple[float, float]:
-    """Return Wilson's interval of a value between 0 and 1.
+    """Return Wilson's interval of a value in [0, 1].
 
     Args:
         share: the value.
-        half: half-width of the interval that Student's distribution gives.
-        uncertainty: of the value.
-        units: samples or groups that a share would come from.
-        width: of the metric's range, in which the uncertainty is.
+        half: half-width of the interval by Student's distribution.
+        uncertainty: uncertainty of the value, in units of the metric.
+        units: number of samples or groups of an equivalent proportion.
+        width: width of the metric's range.
     """
     spread = share * (1 - share)
-    of_units = quantile(uncertainty.sample_freedom) ** 2 / max(units, 1.0)
+    least_ratio = quantile(uncertainty.sample_freedom) ** 2 / max(units, 1.0)
     if half > 0 and spread > 0:
         ratio = half**2 / spread  # squared quantile by effective number of samples
-        # How many samples decide: the square of an error's mean by its deviation, as if errors came one by one.
+        # Number of samples that decide: squared ratio of the mean error to its deviation, as for a Poisson process.
         deciding = (min(share, 1 - share) * width) ** 2 / uncertainty.samples if uncertainty.samples else 0.0
-        ratio = max(ratio, (deciding**2 * ratio + of_units) / (deciding**2 + 1))
+        ratio = max(ratio, (deciding**2 * ratio + least_ratio) / (deciding**2 + 1))
     else:
-        ratio = of_units
+        ratio = least_ratio
     middle = (share + ratio / 2) / (1 + ratio)
     reach = np.sqrt(ratio * spread + ratio**2 / 4) / (1 + ratio)
     return float(max(middle - reach, 0.0)), float(min(middle + reach, 1.0))
 
 
 class Difference(NamedTuple):
-    """A difference with the ends of its 95 % interval and its two-sided p; NaN where nothing tells them."""
+    """A difference with the ends of its 95 % interval and its two-sided p; NaN if they cannot be estimated."""
 
     value: float
     low: float
@@ -106,13 +107,13 @@ class Difference(NamedTuple):
 def difference(metric: str, value: float, uncertainty: Uncertainty, task_type: str = "") -> Difference:
     """Return the 95 % interval and the p of a difference.
 
-    The variance of a bounded metric is that with one sample more that tells the two apart (Agresti and Min 2005 add as
-    much to shares), so that a handful of samples is no certainty.
+    The variance of a bounded metric includes one additional sample on which the two differ, as Agresti and Min (2005)
+    add for proportions. Without it, a few samples on which both agree would imply certainty.
 
     Args:
         metric: name of the metric.
-        value: the first less the second.
-        uncertainty: of this value.
+        value: value of the first less that of the second.
+        uncertainty: uncertainty of this difference.
         task_type: task type of the metric.
     """
     metric = name_per_sample(metric)

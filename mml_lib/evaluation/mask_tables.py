@@ -18,9 +18,9 @@ from mml_lib.predictions.scores import counts, pixel_confusion
 KIND = MaskPredictions.task_type
 ALWAYS = ("dice", "iou", "pooled_dice", "pooled_iou")
 CHUNK = 256
-"""Images that are measured at once."""
+"""Number of images in one computation."""
 ORIGINAL = "_original"
-"""End of the name of a metric at the original sizes of images."""
+"""Suffix of the names of metrics at the original sizes of images."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class MeasuredMasks:
     """Pixels of the classes of images, and distances of their surfaces.
 
     Args:
-        pixels: images×classes.
-        surfaces: of each image; empty where they are not measured.
-        ids: ids of the images.
-        suffix: end of the names of metrics.
-        weights: of the images in metrics of several, N; None: all count alike.
+        pixels: counts of pixels, N images×classes.
+        surfaces: surfaces of each image, N; empty if they are not measured.
+        ids: ids of the images, N.
+        suffix: suffix of the names of metrics.
+        weights: weights of the images, N; None: equal weights.
     """
 
     pixels: Counts
@@ -51,13 +51,13 @@ class MeasuredMasks:
         suffix: str = "",
         weights: np.ndarray | None = None,
     ) -> "MeasuredMasks":
-        """Measure masks, one image at a time: surfaces where one of the metrics is about them."""
-        of_images, surfaces = [], []
+        """Measure masks, one image at a time. Surfaces are measured only if one of the metrics needs them."""
+        image_counts, surfaces = [], []
         measures_surfaces = any(metric.takes == "masks" for metric in _metrics(metrics).values())
         for pair in pairs:
-            of_images.append(counts(pixel_confusion(pair.predicted, pair.target, classes)))
+            image_counts.append(counts(pixel_confusion(pair.predicted, pair.target, classes)))
             surfaces += [pair.surfaces(classes)] if measures_surfaces else []
-        pixels = Counts(*(np.stack(side) for side in zip(*of_images, strict=True)))
+        pixels = Counts(*(np.stack(side) for side in zip(*image_counts, strict=True)))
         return cls(pixels, surfaces, ids, suffix, weights)
 
     def arguments(self, index: int | None = None) -> tuple[np.ndarray, ...]:
@@ -68,7 +68,7 @@ class MeasuredMasks:
 
 
 def _metrics(names: Sequence[str]) -> dict[str, Metric]:
-    """Return the metrics of the tables by name: those that they always have, and those of a study."""
+    """Return the metrics of the tables by name: the standard ones, and those of a study."""
     metrics = {name: find_metric(KIND, name) for name in dict.fromkeys([*ALWAYS, *names])}
     return {name: metric for name, metric in metrics.items() if metric}
 
@@ -87,11 +87,11 @@ def class_metrics(
         classes: names of the classes, the background first.
         metrics: names of further metrics.
         resamples: number of resamples of images.
-        groups: of the images, by id; whole groups are resampled.
+        groups: group of each image, by id; whole groups are resampled.
 
     Returns:
         `class metric value ci_low ci_high reason images`: an empty class stands for all foreground classes; `reason`
-        says why there is no interval; `images` show the class, true or predicted.
+        explains a missing interval; `images` is the number of images with the class, true or predicted.
     """
     rows = []
     for masks in measured:
@@ -115,9 +115,9 @@ def image_metrics(
     """Return the metrics of each image and class.
 
     Returns:
-        `id group class target_pixels predicted_pixels` and a column for each metric, NaN where the image leaves it
-        undefined. An empty class stands for the mean over foreground classes, the value that metrics of all images are
-        means of. Pixels are those of packed images.
+        `id group class target_pixels predicted_pixels` and a column for each metric, NaN if the image does not define
+        it. An empty class stands for the mean over foreground classes. The metrics of a split are the means of these
+        rows over all images. Pixels are those of packed images.
     """
     number, tables = len(measured[0].ids), []
     for index, label in [(None, ""), *enumerate(classes)]:
@@ -132,19 +132,19 @@ def image_metrics(
         }
         for masks in measured:
             names = [name for name, metric in _metrics(metrics).items() if not metric.pooled]
-            values = _of_single_images(names, masks.arguments(index))
+            values = _image_values(names, masks.arguments(index))
             table |= {name + masks.suffix: values[name] for name in names}
         tables.append(pd.DataFrame(table))
     order = np.arange(number * len(tables)).reshape(len(tables), number).T.ravel()
     return pd.concat(tables, ignore_index=True).iloc[order].reset_index(drop=True)
 
 
-def _of_single_images(names: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return each metric of each image alone, N by name."""
+def _image_values(names: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return each metric of each single image, N by name."""
     values: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for start in range(0, len(arguments[0]), CHUNK):
         chunk = [side[start : start + CHUNK] for side in arguments]
-        alone = weighted(KIND, names, chunk)(np.eye(len(chunk[0]), dtype=np.uint8))
+        chunk_values = weighted(KIND, names, chunk)(np.eye(len(chunk[0]), dtype=np.uint8))
         for name in names:
-            values[name].append(alone[name])
+            values[name].append(chunk_values[name])
     return {name: np.concatenate(parts) for name, parts in values.items()}

@@ -1,4 +1,4 @@
-"""Metrics of a network on a split, and the file that holds them."""
+"""Metrics of a network on a split, and their file."""
 
 import math
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ class NetworkMetrics(Stored):
         fold: fold of the network; None: the networks of all folds are pooled.
         on: task that was tested on; empty: `task`.
         split: split that was tested on.
-        samples: number of samples; None: a file of an earlier version.
-        folds: number of pooled networks; None: nothing is pooled.
-        metrics: values by name, NaN where undefined.
-        intervals: ends of the 95 % interval of each metric that was resampled, NaN where there is none.
-        reasons: for each metric without an interval, why there is none.
-        weighted: metrics weigh samples by the weights of their task.
+        samples: number of samples; None in files of earlier versions.
+        folds: number of pooled networks; None without pooling.
+        metrics: values by name; NaN if undefined.
+        intervals: ends of the 95 % interval of each resampled metric; NaN without an interval.
+        reasons: for each metric without an interval, the reason.
+        weighted: True if samples have the weights of their task.
     """
 
     about: str = NETWORKS
@@ -74,7 +74,7 @@ class NetworkMetrics(Stored):
     def content(self) -> dict[str, Any]:
         """Return the content of the file; None stands for NaN, which JSON does not have."""
         content = asdict(self)
-        for key in ("folds", "weighted"):  # no keys of networks that they say nothing of
+        for key in ("folds", "weighted"):  # left out where they do not apply
             if not content[key]:
                 del content[key]
         content["metrics"] = {name: finite_or_none(value) for name, value in self.metrics.items()}

@@ -1,8 +1,8 @@
 """Metrics per group: the samples of a group (the images of a patient) are merged, and each group counts once.
 
-Probabilities and values are averaged, or merged as the study's `per_group` says; pixels of masks are summed, distances
-of their edges are averaged over images. Metrics of merged predictions have the names of those per sample with
-`_per_group` behind them. Where samples have weights, a group counts by their mean, without those of the weight 0.
+Probabilities and values are averaged, or merged according to the study's `per_group`. Pixels of masks are summed;
+distances of their edges are averaged over images. The names of these metrics end in `_per_group`. The weight of a group
+is the mean of its samples' weights, without samples of weight 0.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ Arguments = Sequence[np.ndarray]
 
 
 def has_groups(groups: Groups | None) -> bool:
-    """Return True if a group has several samples."""
+    """Return True if any group has several samples."""
     sizes = Counter(name for name in (groups or {}).values() if name)
     return max(sizes.values(), default=0) > 1
 
@@ -36,7 +36,7 @@ def resample_levels(
     seed: int = 0,
     weights: np.ndarray | None = None,
 ) -> Resampled:
-    """Return metrics on samples and on resamples of them, followed by those per group where a group has several.
+    """Return metrics on samples and on resamples of them, followed by those per group if any group has several samples.
 
     Args:
         task_type: task type of the predictions.
@@ -45,26 +45,26 @@ def resample_levels(
         ids: ids of the samples, N.
         resamples: number of resamples.
         groups: group of each sample of the task, by id.
-        per_group: see `merge_groups`; groups that cannot be merged have metrics of NaN, with the reason.
-        seed: added to that of the samples.
-        weights: of the samples, N; None: all count alike.
+        per_group: see `how` of `merge_groups`. Metrics of groups that cannot be merged are NaN, with the reason.
+        seed: number that is added to the seed of the samples.
+        weights: weights of the samples, N; None: equal weights.
     """
-    of_samples = resample(task_type, metrics, arguments, ids, resamples, groups, seed, weights)
+    per_sample = resample(task_type, metrics, arguments, ids, resamples, groups, seed, weights)
     if not has_groups(groups):
-        return of_samples
+        return per_sample
     names = [metric + PER_GROUP for metric in metrics]
     if weights is not None:
         arguments, ids, weights = with_weight(arguments, np.asarray(ids), weights)
         if not len(ids):
-            return of_samples.beside(undefined(names, ids, resamples, NO_WEIGHT))
+            return per_sample.join(undefined(names, ids, resamples, NO_WEIGHT))
     units, numbers = np.unique(unit_keys(ids, groups), return_inverse=True)
     try:
         merged = merge_groups(task_type, arguments, numbers, [unit.partition(" ")[2] for unit in units], per_group)
     except MMLError as error:
-        return of_samples.beside(undefined(names, units, resamples, str(error)))
-    of_units = None if weights is None else np.bincount(numbers, weights) / np.bincount(numbers)
-    of_groups = resample(task_type, metrics, merged, units, resamples, seed=seed, weights=of_units)
-    return of_samples.beside(replace(of_groups, metrics=names))
+        return per_sample.join(undefined(names, units, resamples, str(error)))
+    unit_weights = None if weights is None else np.bincount(numbers, weights) / np.bincount(numbers)
+    of_groups = resample(task_type, metrics, merged, units, resamples, seed=seed, weights=unit_weights)
+    return per_sample.join(replace(of_groups, metrics=names))
 
 
 def merge_groups(
@@ -75,13 +75,13 @@ def merge_groups(
     Args:
         task_type: task type of the predictions.
         arguments: arguments of its metrics, N samples each.
-        numbers: number of the group of each sample, N, from 0 on without gaps.
+        numbers: index of the group of each sample, N, from 0 without gaps.
         names: names of the groups, G.
-        how: `mean` of probabilities; `vote`: shares of samples that predict a class or label, where those that lead
-            are equal the mean decides; `max`: the highest class, or any label, that one of the samples shows.
+        how: `mean`: mean of probabilities. `vote`: share of the samples that predict a class or label; the mean
+            decides ties. `max`: the highest class of any sample, or all labels of any sample.
 
     Raises:
-        MMLError: the samples of a group differ in their labels, and `how` is not `max`.
+        MMLError: the labels of a group's samples differ, and `how` is not `max`.
     """
     if TASK_TYPES[task_type].has_masks:
         pixels = (_sums(argument, numbers) for argument in arguments[:3])
@@ -105,7 +105,7 @@ def merge_groups(
 def _known_in_groups(targets: np.ndarray, is_known: np.ndarray, numbers: np.ndarray, highest: bool) -> np.ndarray:
     """Return which labels of groups are known (bool, G×labels).
 
-    One sample that says so is enough; With the highest label it counts if a sample has it, or if all samples know it.
+    A label is known if it is known for any sample. With `max`, an absent label is known only if it is known for all.
     """
     if not highest:
         return _largest(is_known, numbers)
@@ -119,7 +119,7 @@ def _sums(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def _joined(masks: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return the masks of each group, tuples."""
+    """Return the tuple of masks of each group, G (object)."""
     joined = np.empty(numbers.max() + 1, object)
     for number in range(len(joined)):
         joined[number] = sum(masks[numbers == number], ())
@@ -137,11 +137,14 @@ def _largest(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def _highest_class(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return probabilities of the highest class: at least class k has the largest such probability of the samples."""
+    """Return the probability of each class to be the highest of a group, G×classes.
+
+    The probability of class k or higher is the largest such probability of any sample.
+    """
     at_least = np.cumsum(probabilities[:, ::-1], axis=1)[:, ::-1]
-    most = _largest(at_least, numbers)
-    most[:, 0] = 1.0
-    return most - np.concatenate([most[:, 1:], np.zeros((len(most), 1))], axis=1)
+    largest = _largest(at_least, numbers)
+    largest[:, 0] = 1.0
+    return largest - np.concatenate([largest[:, 1:], np.zeros((len(largest), 1))], axis=1)
 
 
 def _class_votes(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -160,7 +163,7 @@ def _label_votes(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 TIE = 1e-9
-"""By how much a class that wins a tie exceeds the others."""
+"""Lead of the class that wins a tie."""
 
 _PROBABILITIES: dict[tuple[str, str], Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     ("classification", "mean"): _means,

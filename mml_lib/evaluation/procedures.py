@@ -1,9 +1,9 @@
 """Procedures: estimates of their metrics, and of the difference between two.
 
 Runs that differ only in their seed are repetitions of one procedure. Its networks, one for each run and fold, are its
-trainings. An estimate is of the expected metric of one network that the procedure trains: on new test samples (whole
-groups, if there are groups), over trainings that differ as its networks do (seed, held-out part of the training set),
-given this training set. The estimate of a single network is of this network, as nothing is known of other trainings.
+trainings. An estimate refers to the expected metric of one network that the procedure trains: on new test samples
+(whole groups, if there are groups), over trainings that differ by seed and held-out fold, given this training set. With
+a single network it refers to this network only, because the variance between trainings is unknown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +31,8 @@ class Estimate(NamedTuple):
         std: standard deviation between these networks; NaN for a single one.
         low, high: ends of the 95 % interval; NaN if there is none.
         networks: number of networks that define the metric.
-        about: `procedure`, or `networks` for these networks alone.
-        reason: why there is no interval; empty if there is one.
+        about: subject of the interval, `procedure` or `networks` (these networks only).
+        reason: reason for a missing interval; empty if there is one.
     """
 
     mean: float
@@ -45,7 +45,15 @@ class Estimate(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Difference between the means of two procedures, its subject, and the reason if it has no interval."""
+    """Difference between the means of two procedures, with its 95 % interval and two-sided p.
+
+    Args:
+        difference: mean of the first procedure less that of the second.
+        low, high: ends of the 95 % interval; NaN if there is none.
+        p: two-sided p value; NaN if there is none.
+        about: subject of the interval, `procedure` or `networks` (these networks only).
+        reason: reason for a missing interval; empty if there is one.
+    """
 
     difference: float
     low: float
@@ -56,7 +64,7 @@ class Comparison(NamedTuple):
 
 
 def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimate:
-    """Return the mean of a metric over networks, with the interval of a procedure or of these networks alone."""
+    """Return the mean of a metric over networks, with an interval about their procedure or these networks only."""
     cells = _cells([networks], metric)[0]
     if cells is None:
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0, NETWORKS, _undefined(networks, metric))
@@ -71,7 +79,7 @@ def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimat
 
 
 def _undefined(networks: Networks, metric: str) -> str:
-    """Return why no network defines a metric."""
+    """Return the reason why no network defines a metric."""
     per_group = metric.endswith(PER_GROUP)
     reasons = [network.reason for network in _networks(networks) if per_group or np.isnan(network.values).all()]
     return next(filter(None, reasons), "targets and predictions leave the metric undefined")
@@ -82,7 +90,7 @@ def _networks(networks: Networks) -> list[Resampled]:
 
 
 def _reason(cells: Cells) -> str:
-    """Return why there is no interval."""
+    """Return the reason for a missing interval."""
     if not cells.draws.shape[-1]:
         return "no resamples (bootstrap: 0)"
     if np.isnan(cells.draws).all():
@@ -95,20 +103,20 @@ def _reason(cells: Cells) -> str:
 
 
 def compare_procedures(first: Networks, second: Networks, metric: str, about: str = PROCEDURE) -> Comparison:
-    """Return the mean of a metric over the first networks less that of the second, paired by samples and folds."""
-    own, other = _cells([first, second], metric)
-    if own is None or other is None:
-        undefined = first if own is None else second
+    """Return the mean of a metric over the first networks less that over the second, paired by samples and folds."""
+    first_cells, second_cells = _cells([first, second], metric)
+    if first_cells is None or second_cells is None:
+        undefined = first if first_cells is None else second
         return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS, _undefined(undefined, metric))
-    value = float(less(own.values.mean(), other.values.mean()))
-    spread = uncertainty(own, other, trainings=about == PROCEDURE)
+    value = float(less(first_cells.values.mean(), second_cells.values.mean()))
+    spread = uncertainty(first_cells, second_cells, trainings=about == PROCEDURE)
     ends = difference(metric, value, spread, _networks(first)[0].task_type)
-    reason = (_reason(own) or _reason(other)) if np.isnan(ends.p) else ""
+    reason = (_reason(first_cells) or _reason(second_cells)) if np.isnan(ends.p) else ""
     return Comparison(*ends, PROCEDURE if spread.trainings else NETWORKS, reason)
 
 
 def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return first less second; 0 where they differ by rounding only, as sums in another order do."""
+    """Return first less second, elementwise; 0 if they differ by rounding only, as sums in different orders do."""
     gap = first - second
     return np.where(np.abs(gap) <= 1e-12 * (np.abs(first) + np.abs(second)), 0, gap)
 
@@ -119,7 +127,8 @@ def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
     """Return one metric of each procedure's networks, on the folds that all their runs have and that define the metric.
 
-    Without such a fold, procedures and runs are not paired: each network is then a run.
+    Without such a fold, procedures and runs are not paired: each network is a run of its own. None: the metric is
+    undefined for all networks of a procedure.
     """
     folds = shared_folds(folds for networks in procedures for folds in networks.values())
     folds = [fold for fold in folds if all(_defines(networks, fold, metric) for networks in procedures)]
@@ -127,8 +136,7 @@ def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
         return [_table([[run[fold] for fold in folds] for run in networks.values()], metric) for networks in procedures]
     tables = []
     for networks in procedures:
-        every = [network for of_run in networks.values() for network in of_run.values()]
-        defined = [network for network in every if not np.isnan(network.value(metric))]
+        defined = [network for network in _networks(networks) if not np.isnan(network.value(metric))]
         tables.append(_table([[network] for network in defined], metric) if defined else None)
     return tables
 
@@ -149,8 +157,11 @@ def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
     resamples = min(network.draws.shape[1] for run in networks for network in run)
     values = np.array([[network.values[place] for network in run] for run in networks])
     draws = np.array([[network.draws[place, :resamples] for network in run] for run in networks])
-    every = [network for run in networks for network in run]
-    sets = {network.sample_set: (int(network.units[place]), float(network.effective[place])) for network in every}
+    sets = {
+        network.sample_set: (int(network.units[place]), float(network.effective[place]))
+        for run in networks
+        for network in run
+    }
     names = np.array([[network.sample_set for network in run] for run in networks])
     return Cells(values, draws, sets, names, _pooled([run[0] for run in networks], place))
 
@@ -158,11 +169,11 @@ def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
 def _pooled(runs: Sequence[Resampled], place: int) -> Cells | None:
     """Return one metric of the networks behind pooled predictions, runs×folds; None if runs have different folds."""
     pooled = [(run.fold_values, run.fold_draws) for run in runs if run.fold_values is not None]
-    pairs = [(values[place], draws[place]) for values, draws in pooled if draws is not None]
-    if len(pairs) < len(runs) or len({run.folds for run in runs}) > 1:
+    rows = [(values[place], draws[place]) for values, draws in pooled if draws is not None]
+    if len(rows) < len(runs) or len({run.folds for run in runs}) > 1:
         return None
-    number, resamples = runs[0].folds, min(drawn.shape[-1] for _, drawn in pairs)
-    values = np.array([value for value, _ in pairs])
-    draws = np.array([drawn[:, :resamples] for _, drawn in pairs])
+    number, resamples = runs[0].folds, min(draws.shape[-1] for _, draws in rows)
+    values = np.array([values for values, _ in rows])
+    draws = np.array([draws[:, :resamples] for _, draws in rows])
     sets = {run.sample_set: (int(run.units[place]) // number, float(run.effective[place]) / number) for run in runs}
     return Cells(values, draws, sets, np.array([[run.sample_set] * number for run in runs]))

@@ -1,7 +1,7 @@
-"""Resampled metrics: what one network's predictions are worth, and on the same resamples as those of all others.
+"""Resampled metrics of one network's predictions, on the same resamples as those of all other networks.
 
-Resamples follow from the samples alone: predictions of the same samples in the same groups are resampled alike, in
-whatever order, run, step or project. So differences between networks can be told from their files.
+Resamples depend only on the samples: predictions of the same samples in the same groups have the same resamples, in
+any order, run, step and project. Therefore differences between networks can be computed from their files.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from mml_lib.task_types import TASK_TYPES
 
 FORMAT = FORMATS["resampled_metrics"]
 NO_WEIGHT = "all samples have the weight 0"
-"""Why samples without weight have no metrics."""
+"""Reason why metrics of samples without weight are undefined."""
 Groups = Mapping[str, str | None]
-"""Group of each sample by its id, None or empty where it has none."""
+"""Group of each sample by its id; None or empty without a group."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,21 @@ class Resampled:
     """Named metrics of one network or ensemble on its test samples, and on resamples of these.
 
     Args:
-        metrics: names, M.
-        values: on the samples, M; NaN where these define none.
-        draws: on each resample, M×R.
-        sample_set: digest of the ids of the samples, of their groups and weights.
-        units: number of groups, or of samples where there are none, that are resampled for each metric, M; of samples
-            with weights the number that tells as much (Kish 1965).
-        effective: number of units of equal weight that tell as much (Kish 1965), M: groups weigh as much as their
-            samples; where pixels are pooled, images weigh as much as they have pixels of a class, in the mean over
-            classes.
-        balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
-        reason: why metrics per group, or all metrics, are undefined; empty where they are not.
-        task_type: what was learned; empty where a file does not say so.
-        fold_values: of pooled predictions of several networks, the values of each network on its own samples, M×K.
-        fold_draws: these on resamples of their samples, M×K×R.
+        metrics: names of the metrics, M.
+        values: values on the samples, M (float64); NaN if undefined.
+        draws: values on each resample, M×R (float64).
+        sample_set: digest of the ids of the samples, their groups and their weights.
+        units: number of resampled units for each metric, M: groups, or samples without groups; with weights, the
+            effective number of samples (Kish 1965).
+        effective: effective number of units of equal weight for each metric, M (Kish 1965). The weight of a group is
+            the sum over its samples. If pixels are pooled, the weight of an image is its number of pixels of a class,
+            and the result is the mean over classes.
+        balance: effective share of the samples for metrics that depend on rare classes, M, in (0, 1]; 1 for equally
+            frequent classes.
+        reason: reason why metrics per group, or all metrics, are undefined; empty if they are defined.
+        task_type: task type of the predictions; empty in files of earlier versions.
+        fold_values: for pooled predictions of K networks, the values of each network on its own samples, M×K.
+        fold_draws: the same values on resamples of their samples, M×K×R.
     """
 
     metrics: Sequence[str]
@@ -63,7 +64,7 @@ class Resampled:
 
     @property
     def folds(self) -> int:
-        """The number of networks behind the predictions: one for each fold where predictions are pooled."""
+        """Number of networks behind the predictions: the number of folds for pooled predictions, else 1."""
         return 1 if self.fold_values is None else self.fold_values.shape[1]
 
     def place(self, metric: str) -> int:
@@ -71,15 +72,15 @@ class Resampled:
         return list(self.metrics).index(metric)
 
     def value(self, metric: str) -> float:
-        """Return the value of a metric, NaN where these are others."""
+        """Return the value of a metric; NaN if it is not among the metrics."""
         return float(self.values[self.place(metric)]) if metric in self.metrics else float("nan")
 
     def by_metric(self) -> dict[str, float]:
         """Return the value of each metric by its name."""
         return dict(zip(self.metrics, self.values.tolist(), strict=True))
 
-    def beside(self, other: "Resampled") -> "Resampled":
-        """Return these metrics followed by others of the same samples."""
+    def join(self, other: "Resampled") -> "Resampled":
+        """Return these metrics followed by other metrics of the same samples."""
         rows = ("values", "draws", "units", "effective", "balance")
         joined: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in rows}
         if self.fold_values is not None and self.fold_draws is not None:
@@ -88,21 +89,21 @@ class Resampled:
         return replace(self, metrics=[*self.metrics, *other.metrics], reason=self.reason or other.reason, **joined)
 
     def write(self, path: str | Path) -> None:
-        """Write an `.npz` file, whole or not at all."""
+        """Write an `.npz` file atomically."""
         arrays = {key: value for key, value in asdict(self).items() if value is not None}
         arrays["metrics"] = np.array(self.metrics, dtype=np.str_)
-        with write_whole(path) as beside:
-            np.savez(beside, **FORMAT.stamp, **arrays)
+        with write_whole(path) as temporary:
+            np.savez(temporary, **FORMAT.stamp, **arrays)
 
 
 def _padded(rows: np.ndarray, further: np.ndarray | None, number: int) -> np.ndarray:
-    """Return rows of metrics followed by further ones, NaN where there are none."""
+    """Return rows of metrics followed by further rows, which are NaN if the other metrics have none."""
     missing = np.full((number, *rows.shape[1:]), np.nan)
     return np.concatenate([rows, missing if further is None else further])
 
 
 def read_resampled(path: str | Path) -> Resampled:
-    """Read resampled metrics; pickled arrays are refused.
+    """Read resampled metrics. Pickled arrays are refused.
 
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
@@ -130,12 +131,12 @@ def resample(
     Args:
         task_type: task type of the predictions.
         metrics: names of metrics of this type.
-        arguments: as `mml_lib.evaluation.bootstrap.resampled` takes them, N samples each.
+        arguments: arguments of the metrics for `mml_lib.evaluation.bootstrap.resampled`, N samples each.
         ids: ids of the samples, N.
-        resamples: number of resamples.
+        resamples: number of resamples, 0 or more.
         groups: group of each sample, by id; whole groups are drawn.
-        seed: added to that of the samples.
-        weights: of the samples, N; None: all count alike.
+        seed: number that is added to the seed of the samples.
+        weights: weights of the samples, N; None: equal weights.
     """
     order = np.argsort(ids, kind="stable")
     ids, arguments = np.asarray(ids)[order].astype(str), [argument[order] for argument in arguments]
@@ -157,7 +158,7 @@ def resample(
     if weights is not None:
         digest = hashlib.sha256(digest.encode() + weights.tobytes()).hexdigest()
         units, counted = _units(numbers, weights), weights
-    effective = _effective_of(task_type, metrics, numbers, arguments[1], counted)
+    effective = _effective_units(task_type, metrics, numbers, arguments[1], counted)
     balances = _balances(task_type, metrics, arguments, counted)
     rows = np.full(len(metrics), units)
     return Resampled(metrics, row_values, draws, digest[:16], rows, effective, balances, task_type=task_type)
@@ -166,15 +167,15 @@ def resample(
 def with_weight(
     arguments: Sequence[np.ndarray], ids: np.ndarray, weights: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
-    """Return the samples whose weight is not 0, as samples without weight are none.
+    """Return the samples whose weight is not 0.
 
     Args:
         arguments: arguments of metrics, N samples each.
         ids: ids of the samples, N.
-        weights: of the samples, N.
+        weights: weights of the samples, N.
 
     Returns:
-        Arguments, ids and weights of these samples; None instead of weights that are all alike, which change nothing.
+        Arguments, ids and weights of these samples; None instead of equal weights, which change nothing.
     """
     rows = weights > 0
     kept = weights[rows]
@@ -182,13 +183,13 @@ def with_weight(
 
 
 def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
-    """Return the key of each sample's group, N: samples without a group are one by themselves."""
+    """Return the key of each sample's group, N. A sample without a group is a group of its own."""
     names = [str((groups or {}).get(id_) or "") for id_ in ids.tolist()]
     return [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
 
 
 def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int, reason: str = "") -> Resampled:
-    """Return undefined metrics, with the reason, for predictions that define none."""
+    """Return metrics of NaN, with the reason why they are undefined."""
     number, nothing = len(metrics), np.full((len(metrics), resamples), np.nan)
     units = np.full(number, len(ids))
     none = np.full(number, np.nan)
@@ -196,16 +197,17 @@ def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int, reason: s
 
 
 def _units(numbers: np.ndarray, weights: np.ndarray) -> int:
-    """Return the number of units that tells as much as those of samples with weights, at least 2 of several.
+    """Return the equivalent number of units with equal weights; 2 or more, unless there is 1 unit.
 
-    Unequal weights reduce the number of units as they reduce the effective one; groups of different sizes do not.
+    Unequal weights reduce the number of units by the same factor as the effective number of units. Groups of different
+    sizes do not reduce it.
     """
     number = int(numbers.max()) + 1
     reduced = number * _effective(numbers, weights) / _effective(numbers, np.ones(len(numbers)))
     return round(min(max(reduced, min(number, 2)), number))
 
 
-def _effective_of(
+def _effective_units(
     task_type: str, metrics: Sequence[str], numbers: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Return the effective number of units of each metric, M."""
@@ -217,25 +219,25 @@ def _effective_of(
 
 
 def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
-    """Return the effective number of units, at least 2 of several.
+    """Return the effective number of units (Kish 1965); 2 or more, unless there is 1.
 
     Args:
-        numbers: number of the unit of each sample, N.
-        weights: of the samples, N, or of each for some classes, N×classes.
+        numbers: index of the unit of each sample, N.
+        weights: weights of the samples, N, or for each class, N×classes.
     """
     weights = weights.reshape(len(numbers), -1).astype(np.float64)
-    of_units = np.zeros((int(numbers.max()) + 1, weights.shape[1]))
-    np.add.at(of_units, numbers, weights)
-    squares = (of_units**2).sum(axis=0)
+    unit_weights = np.zeros((int(numbers.max()) + 1, weights.shape[1]))
+    np.add.at(unit_weights, numbers, weights)
+    squares = (unit_weights**2).sum(axis=0)
     weighted = squares > 0
-    effective = float((of_units.sum(axis=0)[weighted] ** 2 / squares[weighted]).mean()) if weighted.any() else 1.0
-    return max(effective, float(min(len(of_units), 2)))
+    effective = float((unit_weights.sum(axis=0)[weighted] ** 2 / squares[weighted]).mean()) if weighted.any() else 1.0
+    return max(effective, float(min(len(unit_weights), 2)))
 
 
 def _balances(
     task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray], weights: np.ndarray
 ) -> np.ndarray:
-    """Return the share of the samples, by weight, that count for each metric of classes, M."""
+    """Return the effective share of the samples, by weight, for each metric of classes, M."""
     balances = np.full(len(metrics), _balance(task_type, weights, *arguments[1:3]))
     if TASK_TYPES[task_type].is_single_label and arguments[0].shape[1] == 2:
         predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
@@ -247,9 +249,9 @@ def _balances(
 
 
 def _balance(task_type: str, weights: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> float:
-    """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types.
+    """Return the harmonic mean of class sizes divided by their mean; the mean over labels; 1 for other task types.
 
-    Of labels that are partly unknown, only the known share of the samples counts.
+    Samples whose label is unknown do not count for this label.
     """
     if TASK_TYPES[task_type].is_single_label:
         shares = np.bincount(np.unique(targets, return_inverse=True)[1], weights) / weights.sum()
@@ -257,10 +259,10 @@ def _balance(task_type: str, weights: np.ndarray, targets: np.ndarray, is_known:
     if TASK_TYPES[task_type].is_multilabel:
         if is_known is None:
             shares = weights @ targets / weights.sum()
-            of_labels = 4 * shares * (1 - shares)
+            balances = 4 * shares * (1 - shares)
         else:
             amounts = weights @ is_known
             shares = share(weights @ targets, amounts)
-            of_labels = np.nan_to_num(4 * shares * (1 - shares) * amounts / weights.sum())
-        return float(of_labels[of_labels > 0].mean()) if (of_labels > 0).any() else 1.0
+            balances = np.nan_to_num(4 * shares * (1 - shares) * amounts / weights.sum())
+        return float(balances[balances > 0].mean()) if (balances > 0).any() else 1.0
     return 1.0

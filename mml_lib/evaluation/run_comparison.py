@@ -1,10 +1,11 @@
 """Comparison of runs on the same samples: differences of procedures and of networks, corrected t-tests over folds.
 
-All are paired: runs are compared on the same samples, found by their ids, and on the same folds. Each says what it is
-about. A comparison of *procedures* asks whether other trainings and other test samples might turn the order; runs that
-differ only in their seed are trainings of one procedure (see `mml_lib.evaluation.procedures`). A comparison of
-*networks* asks about other test samples, given these trained networks. Many comparisons are corrected by the procedure
-of Holm (1979), over all pairs of a metric: which procedure is best is told by the same samples.
+All comparisons are paired: runs are compared on the same samples, matched by their ids, and on the same folds. A
+comparison of *procedures* accounts for other trainings and other test samples; runs that differ only in their seed are
+trainings of one procedure (see `mml_lib.evaluation.procedures`). A comparison of *networks* accounts for other test
+samples, given these trained networks. The column `about` contains which of the two applies. Multiple comparisons are
+corrected by the procedure of Holm (1979) over all pairs of a metric, because the same samples determine the best
+procedure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from mml_lib.metrics.shares import mean_of_known
 ALPHA = 1 - CONFIDENCE
 RESAMPLES = 1000
 FEW_FOLDS = "fewer than two folds of both define the metric"
+EQUAL_FOLDS = "all folds differ by the same"
+"""Reasons why there is no t-test over folds."""
 COLUMNS = ["metric", "kind", "run", "other", "difference", "ci_low", "ci_high", "p", "about", "reason"]
 
 
@@ -35,10 +38,10 @@ class Resamples:
     """Metrics of runs on the same samples, and on the same resamples of them.
 
     Args:
-        metrics: names, M.
-        runs: the networks of each run by fold.
-        procedures: ids of the runs of each procedure; each run that is in none is its own.
-        ensembles: runs that are ensembles of others, and stand apart.
+        metrics: names of the metrics, M.
+        runs: networks by run and fold.
+        procedures: ids of the runs of each procedure. A run without a procedure is a procedure of its own.
+        ensembles: runs that are ensembles of others, and belong to no procedure.
     """
 
     metrics: Sequence[str]
@@ -48,11 +51,11 @@ class Resamples:
 
     @property
     def folds(self) -> dict[str, list[int]]:
-        """The folds of each run."""
+        """Folds of each run."""
         return {run: list(folds) for run, folds in self.runs.items()}
 
     def values(self, run: str) -> np.ndarray:
-        """Return the value of each metric on each fold, M×F."""
+        """Return the value of each metric on each of F folds, M×F."""
         return np.stack([network.values for network in self.runs[run].values()], axis=-1)
 
     def means(self, run: str) -> np.ndarray:
@@ -60,7 +63,7 @@ class Resamples:
         return mean_of_known(self.values(run))
 
     def members(self) -> dict[str, Networks]:
-        """Return the networks of each procedure, by run; one that has a single run is called as this run."""
+        """Return the networks of each procedure, by run. A procedure with a single run has the name of this run."""
         repeated = {run: name for name, runs in self.procedures.items() if len(runs) > 1 for run in runs}
         members: dict[str, dict[str, Mapping[int, Resampled]]] = {}
         for run, folds in self.runs.items():
@@ -81,8 +84,8 @@ def resample_runs(
 ) -> Resamples:
     """Return the metrics of each run on the same resamples of the test samples.
 
-    Where all folds were tested on one split, all networks of all runs see the same resample of it. Where each fold has
-    samples of its own, as in nested validation, these are resampled for each fold, in all runs alike.
+    If all folds are tested on one split, all networks of all runs are evaluated on the same resamples of it. If each
+    fold has its own test samples, as in nested validation, the samples of each fold are resampled, equally in all runs.
 
     Args:
         runs: predictions by run and fold.
@@ -90,12 +93,12 @@ def resample_runs(
         resamples: number of resamples.
         seed: seed of the draws.
         groups: group of each sample, by id; whole groups are drawn.
-        procedures: the runs of each procedure that has several.
+        procedures: ids of the runs of each procedure with several runs.
         ensembles: runs that are ensembles of others.
         per_group: how the samples of a group are merged for metrics per group.
 
     Raises:
-        MMLError: runs differ in task type, classes, samples or targets; logits are not finite; samples without labels.
+        MMLError: runs differ in task type, classes, samples or targets; outputs are not finite; samples have no labels.
     """
     if not runs:
         raise MMLError("there are no predictions to compare; name at least one run")
@@ -124,12 +127,12 @@ def compare(resamples: Resamples) -> pd.DataFrame:
     """Return the paired difference of each pair of procedures.
 
     Args:
-        resamples: as `resample_runs` gives them.
+        resamples: result of `resample_runs`.
 
     Returns:
-        `metric kind run other difference ci_low ci_high p about reason p_holm`: the first less the other; `about` says
-        whether interval and p are about procedures or about these networks alone, as of procedures with a single
-        network; p is corrected over the rows of a metric, and NaN where `reason` says why.
+        `metric kind run other difference ci_low ci_high p about reason p_holm`: the first procedure less the other.
+        `about` is the subject of interval and p: `procedure`, or `networks` if a procedure has a single network.
+        `p_holm` is corrected over the rows of a metric. `reason` explains NaN.
     """
     members = resamples.members()
     rows = [
@@ -141,7 +144,7 @@ def compare(resamples: Resamples) -> pd.DataFrame:
 
 
 def compare_ensembles(resamples: Resamples) -> pd.DataFrame:
-    """Return the difference of each ensemble to each procedure, as `compare`, about these networks."""
+    """Return the difference of each ensemble to each procedure, in the columns of `compare`, about these networks."""
     rows = [
         (metric, "ensemble", ensemble, name, *compare_procedures(alone, networks, metric, NETWORKS))
         for metric in resamples.metrics
@@ -158,12 +161,13 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) ->
     The value of a fold is the mean over the runs that have it. Ensembles have no folds.
 
     Args:
-        resamples: as `resample_runs` gives them, of which the values of folds are used.
-        sizes: of each fold, on how many samples it was trained and how many it was tested on.
+        resamples: result of `resample_runs`, of which the values of folds are used.
+        sizes: number of training samples and number of test samples of each fold.
 
     Returns:
-        `metric run other folds difference std t p reason p_holm`: as `compare`, where `folds` are those for which both
-        define the metric and `std` is that of their differences. `reason` says why there is no test.
+        `metric run other folds difference std t p reason p_holm`: as in `compare`. `folds` is the number of folds on
+        which both define the metric, `std` the standard deviation of the differences over these folds. `reason`
+        explains a missing test.
 
     Raises:
         MMLError: the sizes of a fold are missing.
@@ -182,7 +186,7 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) ->
             defined = ~np.isnan(values).any(axis=0)
             differences = less(*values[:, defined])
             test = corrected_t_test(differences, trained[defined], tested[defined])
-            untested = "all folds differ by the same" if len(differences) > 1 else FEW_FOLDS
+            untested = EQUAL_FOLDS if len(differences) > 1 else FEW_FOLDS
             rows.append((metric, run, other, len(differences), *test, untested if np.isnan(test[-1]) else ""))
     table = pd.DataFrame(rows, columns=columns)
     order = table["metric"].map({metric: place for place, metric in enumerate(resamples.metrics)})
@@ -195,7 +199,7 @@ def _by_fold(networks: Networks) -> dict[int, np.ndarray]:
     for folds in networks.values():
         for fold, network in folds.items():
             values.setdefault(fold, []).append(network.values)
-    return {fold: mean_of_known(np.stack(of_fold, axis=-1)) for fold, of_fold in sorted(values.items())}
+    return {fold: mean_of_known(np.stack(run_values, axis=-1)) for fold, run_values in sorted(values.items())}
 
 
 def corrected_t_test(
@@ -203,15 +207,15 @@ def corrected_t_test(
 ) -> tuple[float, float, float, float]:
     """Return mean and standard deviation of differences, t, and the two-sided p of the corrected resampled t-test.
 
-    Trainings on overlapping data resemble each other, which the plain t-test ignores. Nadeau and Bengio (Inference for
-    the generalization error, Machine Learning 52, 2003) estimate the variance of the mean of J folds by
-    (1/J + n_test/n_train)·σ², with J - 1 degrees of freedom. Fewer than two differences have no test, nor have equal
-    ones other than 0, whose variance nothing tells: NaN.
+    Trainings on overlapping data are correlated, which the plain t-test ignores. Nadeau and Bengio (Inference for the
+    generalization error, Machine Learning 52, 2003) estimate the variance of the mean of J folds by
+    (1/J + n_test/n_train)·σ², with J - 1 degrees of freedom. t and p are NaN for fewer than two differences, and for
+    equal differences other than 0, which give no estimate of the variance.
 
     Args:
-        differences: of two runs on each fold, J.
-        n_train: training samples of each fold, J, or of all.
-        n_test: test samples of each fold, J, or of all.
+        differences: difference of two runs on each fold, J.
+        n_train: number of training samples of each fold, J, or one number for all.
+        n_test: number of test samples of each fold, J, or one number for all.
     """
     from scipy.stats import t as student  # takes half a second to import
 
@@ -227,11 +231,11 @@ def corrected_t_test(
 
 
 def holm(p: np.ndarray, comparisons: int | None = None) -> np.ndarray:
-    """Return p-values corrected by the step-down procedure of Holm (1979), N; NaN stays and counts for none.
+    """Return p-values corrected by the step-down procedure of Holm (1979), N. NaN stays NaN and is not counted.
 
     Args:
-        p: of the comparisons.
-        comparisons: how many there are, where these are some of them: what that gives is never too small.
+        p: p-values of the comparisons, N.
+        comparisons: total number of comparisons, if `p` has only some of them. The result is then conservative.
     """
     p = np.asarray(p, dtype=float)
     defined = np.flatnonzero(~np.isnan(p))
@@ -245,4 +249,4 @@ def holm(p: np.ndarray, comparisons: int | None = None) -> np.ndarray:
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     p = table["p"].astype(float)
-    return table.assign(p_holm=p.groupby(table["metric"], sort=False).transform(lambda some: holm(some.to_numpy())))
+    return table.assign(p_holm=p.groupby(table["metric"], sort=False).transform(lambda group: holm(group.to_numpy())))

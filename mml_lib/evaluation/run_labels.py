@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MARK = "="
-"""Mark of a procedure that is the best or cannot be told apart from it."""
+"""Mark of a procedure that is the best or does not differ significantly from it."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class RunLabel:
     fold: int | None = None
 
     def as_params(self) -> dict[str, Any]:
-        """Return the label as params of a rule, without a `fold` if it is that of each network."""
+        """Return the label as params of a rule, without `fold` if it is None."""
         params = asdict(self)
         return params if self.fold is not None else {key: value for key, value in params.items() if key != "fold"}
 
     @classmethod
     def of_run(cls, task: str, run: str, labels: Mapping[str, "RunLabel"]) -> "RunLabel":
-        """Return the label of a run; without one, names are ids and labels are empty."""
+        """Return the label of a run. The default has ids as names, and empty labels."""
         return labels.get(run) or cls(task, run, "", run, "")
 
 
 def labels_from_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, RunLabel]:
-    """Return run labels by run id from params of a rule, which `RunLabel.as_params` made."""
+    """Return run labels by run id from params of a rule, made by `RunLabel.as_params`."""
     return {run: RunLabel(**names) for run, names in params.items()}

@@ -1,4 +1,4 @@
-"""Summaries: what procedures and their runs are worth, over seeds and folds, with intervals and differences."""
+"""Summaries: metrics of procedures and their runs over seeds and folds, with intervals and differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class _Network:
 def summarize(
     results: Sequence[NetworkMetrics], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
 ) -> pd.DataFrame:
-    """Return a row for each procedure, split and metric, the best first, and beneath it its runs where it has several.
+    """Return a row for each procedure, split and metric, the best first, each followed by its runs if it has several.
 
     Args:
         results: metrics of networks.
@@ -46,8 +46,8 @@ def summarize(
 
     Returns:
         `task kind procedure run label on split metric runs folds mean std ci_low ci_high about reason difference
-        difference_low difference_high p_holm among_best`: see `leaderboard.standings`; `reason`
-        says why there is no interval.
+        difference_low difference_high p_holm among_best`: see `leaderboard.standings`; `reason` explains a missing
+        interval.
     """
     tables = []
     for (task, on, split), networks in _by_split(results, resampled, labels).items():
@@ -56,7 +56,7 @@ def summarize(
         table = pd.concat([ordered(rows) for _, rows in table.groupby("metric", sort=False)], ignore_index=True)
         names = table["run"].where(table["run"] != "", table["procedure"])
         table = table.assign(task=task, on=on, split=split, label=[texts.get(name, "") for name in names])
-        nameless = ~table["metric"].map(name_per_sample).map(is_metric)  # nothing tells whether more is better
+        nameless = ~table["metric"].map(name_per_sample).map(is_metric)  # their direction is unknown
         table[DIFFERENCE] = table[DIFFERENCE].astype(object).mask(nameless)
         tables.append(table[[*COLUMNS, *ESTIMATE, *DIFFERENCE]])
     return pd.concat(tables, ignore_index=True)
@@ -83,12 +83,12 @@ def _texts(labels: Sequence[RunLabel]) -> dict[str, str]:
 
 
 def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
-    """Return resampled metrics with those beside them that have values only, given by `_target_`."""
+    """Return resampled metrics, followed by metrics without resamples, which are given by `_target_`."""
     further = [name for name in values if name not in resampled.metrics]
     if not further:
         return resampled
     added = undefined(further, np.empty(0), resampled.draws.shape[1])
-    return resampled.beside(replace(added, values=np.array([values[name] for name in further])))
+    return resampled.join(replace(added, values=np.array([values[name] for name in further])))
 
 
 def _resamples(networks: Sequence[_Network]) -> Resamples:
@@ -100,15 +100,15 @@ def _resamples(networks: Sequence[_Network]) -> Resamples:
         runs.setdefault(label.run, {})[network.fold] = network.metrics
         procedures.setdefault(label.procedure, {})[label.run] = None
     metrics = list(dict.fromkeys(name for network in networks for name in network.metrics.metrics))
-    return Resamples(metrics, runs, {name: list(of_procedure) for name, of_procedure in procedures.items()})
+    return Resamples(metrics, runs, {procedure: list(ids) for procedure, ids in procedures.items()})
 
 
 def as_text(summary: pd.DataFrame, notes: Sequence[str] = ()) -> str:
-    """Return a summary as a table for a terminal, with sentences that say what its intervals are of.
+    """Return a summary as a table for a terminal, with sentences on the subject of its intervals.
 
     Args:
         summary: as `summarize` gives it.
-        notes: lines about splits and networks, which come before those sentences.
+        notes: lines about splits and networks, which precede these sentences.
     """
     notes = [
         *(f"{note}." for note in notes),

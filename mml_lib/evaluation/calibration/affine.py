@@ -1,8 +1,8 @@
-"""Affine maps of scores, a scale and a bias for each class, that give a low log loss.
+"""Affine maps of scores with the least log loss: a scale and a bias for each class.
 
 Scores are log probabilities of classes, or logits of one label. The log loss of `softmax(scale·scores + bias)` is
-convex in scale and bias, so that Newton's method finds its minimum; no scale falls below `LEAST_SCALE` (projected
-Newton, Bertsekas 1982), so that a higher score never speaks against its class.
+convex in scale and bias, so Newton's method finds its minimum. Scales have the lower bound `LEAST_SCALE` (projected
+Newton, Bertsekas 1982), so a higher score never lowers the probability of its class.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from functools import cached_property
 import numpy as np
 
 LEAST_SCALE = 1e-3
-CHUNK = 2**16  # scores that are worked on at once: what is made of them stays in a processor's cache
+CHUNK = 2**16  # number of scores in one computation, whose results fit into the cache of a processor
 TOLERANCE = 1e-10
-"""The decrease of the mean loss, in nats, that is not worth a further step."""
-JITTER = 1e-10  # of a Hessian: biases of all classes alike change nothing
+"""Decrease of the mean loss, in nats, below which the iteration stops."""
+JITTER = 1e-10  # added to the diagonal of Hessians, which are singular: a common bias has no effect
 STEPS = 100
 PENALTIES = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 
 Map = tuple[np.ndarray, np.ndarray]
-"""Scale and bias, one each a class."""
+"""Scale and bias of each class."""
 
 Derivatives = tuple[float, np.ndarray, np.ndarray]
 """A value, the gradient and the Hessian."""
@@ -28,11 +28,11 @@ Derivatives = tuple[float, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores and what is true.
+    """Scores of samples and their targets.
 
     Args:
-        values: of each class, or of one label (float64, N×classes or N×1).
-        targets: class indices, or 0 and 1 of the label (int, N).
+        values: scores of each class, N×classes, or of one label, N×1 (float64).
+        targets: class indices, or 0 and 1 for the label, N (int).
     """
 
     values: np.ndarray
@@ -40,22 +40,24 @@ class Scores:
 
     @property
     def is_label(self) -> bool:
+        """True for the logits of one label."""
         return self.values.shape[1] == 1
 
     @cached_property
     def size(self) -> float:
-        """The scores' standard deviation around a sample's mean, of a label's logits around 0; 1 if they have none."""
+        """Standard deviation of the scores around the mean of each sample, or of logits around 0; 1 if it is 0."""
         centred = self.values if self.is_label else self.values - self.values.mean(axis=1, keepdims=True)
-        largest = np.abs(centred).max()  # whose square may be too large
+        largest = np.abs(centred).max()  # divides the values, whose squares may overflow
         return float(largest * np.sqrt(np.mean((centred / largest) ** 2))) if largest else 1.0
 
     @cached_property
     def scaled(self) -> np.ndarray:
+        """Scores divided by their size."""
         return self.values / self.size
 
     @cached_property
     def frequencies(self) -> np.ndarray:
-        """How often each class, or the label, is there, as if one sample more had been shared by all classes alike."""
+        """Frequency of each class, or of the label, with one additional sample that all classes share."""
         return smoothed_frequencies(self.targets, 2 if self.is_label else self.values.shape[1])[int(self.is_label) :]
 
     def losses(self, scale: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -67,12 +69,12 @@ class Scores:
 
 
 def smoothed_frequencies(targets: np.ndarray, classes: int) -> np.ndarray:
-    """Return class frequencies as if one sample more had been shared by all classes alike, so that none is 0."""
+    """Return class frequencies with one additional sample that all classes share, so that none is 0."""
     return (np.bincount(targets, minlength=classes) + 1 / classes) / (len(targets) + 1)
 
 
 def _normalized(logits: np.ndarray, is_label: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities and the logarithm of what the exponentials sum to, N; absence of a label has the logit 0."""
+    """Return probabilities, and the logarithm of the sum of exponentials, N. The absence of a label has the logit 0."""
     largest = logits.max(axis=1, keepdims=True)
     if is_label:
         largest = np.maximum(largest, 0)
@@ -86,13 +88,13 @@ def _normalized(logits: np.ndarray, is_label: bool) -> tuple[np.ndarray, np.ndar
 class Objective:
     """Mean log loss of an affine map, as a function of scales and biases in one array (2·classes), with a penalty.
 
-    Targets are smoothed as those of Platt (1999) are: one sample more, of all classes alike, is spread over the scores.
-    Where the classes are told apart without an error, or one is absent, the minimum stays finite therefore.
+    Targets are smoothed as in Platt (1999), by one additional sample that all classes share, distributed over the
+    scores. Therefore the minimum is finite even if classes are perfectly separated, or if one is absent.
 
     Args:
-        scores: to be mapped; divided by their size, so that scales are around 1.
-        penalty: λ; λ/2 times the sum of squares of biases, and of scales less their mean, is added to the sum of
-            losses: beforehand each effect on a logit is normally distributed with the variance 1/λ.
+        scores: scores to map. They are divided by their size, so that scales are around 1.
+        penalty: λ. The sum of losses includes λ/2 times the sum of squares of biases, and of the deviations of scales
+            from their mean. This is a normal prior with the variance 1/λ.
     """
 
     def __init__(self, scores: Scores, penalty: float = 0.0):
@@ -101,18 +103,18 @@ class Objective:
         self.values = scores.scaled
         self.start = np.repeat([1.0, 0.0], classes)
         share = 1 / (number + 1)
-        here = scores.targets if self.is_label else 1.0
-        which = np.zeros(number, int) if self.is_label else scores.targets
-        sums = np.bincount(which, here * self.values[np.arange(number), which], classes)
+        presence = scores.targets if self.is_label else 1.0
+        columns = np.zeros(number, int) if self.is_label else scores.targets
+        sums = np.bincount(columns, presence * self.values[np.arange(number), columns], classes)
         smoothed = (1 - share) * sums + share / (2 if self.is_label else classes) * self.values.sum(axis=0)
         self.moments = np.concatenate([smoothed / number, scores.frequencies])
-        shrunk = np.zeros((2 * classes, 2 * classes))
-        shrunk[:classes, :classes] = np.eye(classes) - 1 / classes
-        shrunk[classes:, classes:] = np.eye(classes)
-        self.penalty = penalty / number * shrunk
+        quadratic_form = np.zeros((2 * classes, 2 * classes))
+        quadratic_form[:classes, :classes] = np.eye(classes) - 1 / classes
+        quadratic_form[classes:, classes:] = np.eye(classes)
+        self.penalty = penalty / number * quadratic_form
 
     def derivatives(self, theta: np.ndarray) -> Derivatives:
-        """Return the objective, its gradient and its Hessian."""
+        """Return the objective, its gradient (2·classes) and its Hessian (2·classes×2·classes)."""
         classes, total = len(theta) // 2, 0.0
         gradient, hessian, diagonal = (
             np.zeros(2 * classes),
@@ -127,41 +129,42 @@ class Objective:
             hessian -= moments.T @ moments
             diagonal[0] += np.einsum("nk,nk->k", moments[:, :classes], values)
         diagonal[1:] = gradient.reshape(2, classes)
-        here = np.arange(classes)
-        hessian[here, here] += diagonal[0]
-        hessian[here, here + classes] += diagonal[1]
-        hessian[here + classes, here] += diagonal[1]
-        hessian[here + classes, here + classes] += diagonal[2]
+        scales = np.arange(classes)
+        biases = scales + classes
+        hessian[scales, scales] += diagonal[0]
+        hessian[scales, biases] += diagonal[1]
+        hessian[biases, scales] += diagonal[1]
+        hessian[biases, biases] += diagonal[2]
         number = len(self.values)
         gradient = gradient / number - self.moments + self.penalty @ theta
-        return self._whole(theta, total), gradient, hessian / number + self.penalty
+        return self._value(theta, total), gradient, hessian / number + self.penalty
 
-    def _whole(self, theta: np.ndarray, normalizers: float) -> float:
+    def _value(self, theta: np.ndarray, normalizers: float) -> float:
         return normalizers / len(self.values) - theta @ self.moments + theta @ self.penalty @ theta / 2
 
     def chunks(self, scale: np.ndarray, bias: np.ndarray | float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield scaled scores and the logits that they are mapped to, some samples at a time."""
+        """Yield scaled scores and their mapped logits, in chunks of samples."""
         classes = self.values.shape[1]
-        rows = max(2 * classes, CHUNK // classes)  # not fewer than a Hessian has
+        rows = max(2 * classes, CHUNK // classes)  # at least the number of rows of the Hessian
         for start in range(0, len(self.values), rows):
             values = self.values[start : start + rows]
             yield values, values * scale + bias
 
 
 class OneScale:
-    """The same as a function of one scale for all classes, without biases and without a penalty."""
+    """Mean log loss as a function of one scale for all classes, without biases and without a penalty."""
 
     def __init__(self, scores: Scores):
-        self.whole = Objective(scores)
-        self.start, self.least = np.ones(1), self.whole.least
+        self.affine = Objective(scores)
+        self.start, self.least = np.ones(1), self.affine.least
 
     def derivatives(self, theta: np.ndarray) -> Derivatives:
         """Return the objective, its gradient (1) and its Hessian (1×1)."""
-        number, classes = self.whole.values.shape
-        moment = self.whole.moments[:classes].sum()
+        number, classes = self.affine.values.shape
+        moment = self.affine.moments[:classes].sum()
         total = first = second = 0.0
-        for values, logits in self.whole.chunks(theta, 0.0):
-            probabilities, normalizer = _normalized(logits, self.whole.is_label)
+        for values, logits in self.affine.chunks(theta, 0.0):
+            probabilities, normalizer = _normalized(logits, self.affine.is_label)
             weighted = probabilities * values
             means = weighted.sum(axis=1)
             total += normalizer.sum()
@@ -172,21 +175,21 @@ class OneScale:
 
 
 def fit(scores: Scores, penalty: float, start: Map | None = None) -> Map:
-    """Return the scales and biases of least log loss.
+    """Return the scales and biases with the least log loss.
 
     Args:
-        scores: to be mapped.
+        scores: scores to map, with targets.
         penalty: λ, see `Objective`; 0: none (vector scaling); infinite: one scale and no bias (temperature scaling).
-        start: where to begin, a map of these scores.
+        start: map of these scores that the iteration starts from; None: the identity.
     """
     return fit_with_evidence(scores, penalty, start)[0]
 
 
 def fit_by_evidence(scores: Scores) -> Map:
-    """Return the map whose penalty, of `PENALTIES`, makes the targets most probable (evidence; MacKay 1992).
+    """Return the map with the penalty of `PENALTIES` that maximises the evidence of the targets (MacKay 1992).
 
-    Few samples end near a single scale, many as if there were no penalty. It is worked out by Laplace's approximation,
-    takes no part of the samples away, and draws nothing at random.
+    The result is near a single scale for few samples, and near the unpenalised map for many. The evidence is computed
+    by Laplace's approximation, which needs neither held-out samples nor random numbers.
     """
     fits: list[tuple[Map, float]] = []
     for penalty in PENALTIES:
@@ -195,10 +198,10 @@ def fit_by_evidence(scores: Scores) -> Map:
 
 
 def fit_with_evidence(scores: Scores, penalty: float, start: Map | None) -> tuple[Map, float]:
-    """Return a map, see `fit`, and the logarithm of the targets' probability by Laplace's approximation.
+    """Return a map, see `fit`, and its log evidence by Laplace's approximation, up to a constant.
 
-    That is but for a constant, and for no penalty it says nothing. The mean of the scales is as likely everywhere
-    beforehand; other scales and biases are as `Objective` has them.
+    The prior of the mean of scales is uniform; that of other parameters is described in `Objective`. Without a penalty,
+    the evidence is undefined (-inf).
     """
     number, classes = scores.values.shape
     objective: Objective | OneScale
@@ -207,7 +210,7 @@ def fit_with_evidence(scores: Scores, penalty: float, start: Map | None) -> tupl
         at = objective.start if start is None else start[0][:1] * scores.size
         at, value, hessian = _minimum(objective, at, scales=1)
         scale, bias = np.repeat(at, classes), np.zeros(classes)
-        hessian, precision = hessian / classes, 0.0  # by a step of length 1 of all scales together
+        hessian, precision = hessian / classes, 0.0  # per step of length 1 in the space of all scales
     else:
         objective = Objective(scores, penalty)
         at = objective.start if start is None else np.concatenate([start[0] * scores.size, start[1]])
@@ -220,10 +223,10 @@ def fit_with_evidence(scores: Scores, penalty: float, start: Map | None) -> tupl
 
 
 def _minimum(objective: Objective | OneScale, start: np.ndarray, scales: int) -> tuple[np.ndarray, float, np.ndarray]:
-    """Return where the objective is least by a projected Newton method, its value and its Hessian there.
+    """Return the minimum of the objective by a projected Newton method, its value and its Hessian there.
 
-    The first so many numbers are scales, which do not fall below the least. SciPy has no Newton method with bounds; its
-    L-BFGS-B and trust-constr take 25 times as long and more (2,000 samples of 10 classes) to the same log loss.
+    The first `scales` parameters are scales, which have a lower bound. SciPy has no Newton method with bounds; its
+    L-BFGS-B and trust-constr take at least 25 times as long to the same log loss (2,000 samples of 10 classes).
     """
     at, lower = start, np.where(np.arange(len(start)) < scales, objective.least, -np.inf)
     value, gradient, hessian = objective.derivatives(at)
@@ -235,9 +238,9 @@ def _minimum(objective: Objective | OneScale, start: np.ndarray, scales: int) ->
             break
         points = (np.maximum(at + step * 0.5**halvings, lower) for halvings in range(40))
         tried = ((point, objective.derivatives(point)) for point in points)
-        # Armijo's condition, of the first step nearly always.
-        lowered = (pair for pair in tried if pair[1][0] <= value + 1e-4 * gradient @ (pair[0] - at))
-        if (accepted := next(lowered, None)) is None:
+        # Armijo's condition, which nearly always accepts the first step.
+        sufficient = (pair for pair in tried if pair[1][0] <= value + 1e-4 * gradient @ (pair[0] - at))
+        if (accepted := next(sufficient, None)) is None:
             break
         at, (value, gradient, hessian) = accepted
     return at, value, hessian

@@ -1,14 +1,14 @@
-"""Calibration: affine maps of logits after which probabilities are as frequent as they say.
+"""Calibration: affine maps of logits after which predicted probabilities agree with observed frequencies.
 
-Fitted on validation predictions by log loss, applied to others:
+Maps are fitted to the log loss of validation predictions, and applied to other predictions:
 
 - `temperature`: one scale (Guo et al. 2017),
 - `affine`: a scale and a bias for each class (vector scaling, Guo et al. 2017),
-- `auto`: an affine map as near to a single scale as the number of samples asks for,
-- `none`: as they are.
+- `auto`: an affine map, shrunk towards a single scale depending on the number of samples,
+- `none`: no change.
 
-Classes are mapped from their log probabilities, so that logits which mean the same are calibrated alike. Labels are
-calibrated each for itself, from its logit. Where a map does not lower the validation log loss, there is none.
+Inputs are log probabilities of classes, so that an offset common to all logits has no effect. Each label is calibrated
+separately, from its logit. A map that does not lower the validation log loss is replaced by the identity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,22 +25,22 @@ from mml_lib.task_types import TASK_TYPES
 METHODS = ("affine", "temperature", "auto", "none")
 PRIORS = ("val", "test", "quantify")
 SAME = 1e-5
-"""Scores that differ by less are the same."""
+"""Difference of scores below which they are considered equal."""
 LEAST = 1e-12
-"""The prior of a class that is said to be impossible, so that its logarithm is finite."""
+"""Lower bound of priors, whose logarithms must be finite."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A map of logits, as JSON can hold it: `Calibration(**content)` reads what `dataclasses.asdict` gives.
+    """A map of logits. `Calibration(**content)` reads the content that `dataclasses.asdict` gives, for JSON.
 
     Args:
         task_type: classification or multilabel_classification.
-        method: by which it was fitted.
-        scale: of each class or label.
-        bias: of each class or label.
-        frequencies: how often each class or label is there in validation.
-        prior: how often it is there where the map is applied; None: as in validation.
+        method: method of the fit.
+        scale: scale of each class or label.
+        bias: bias of each class or label.
+        frequencies: frequency of each class or label in the validation samples, in (0, 1).
+        prior: frequency of each class or label where the map is applied, in [0, 1]; None: as in validation.
     """
 
     task_type: str
@@ -57,16 +57,19 @@ class Calibration:
                 object.__setattr__(self, field.name, tuple(float(value) for value in values))
 
     def apply(self, logits: np.ndarray) -> np.ndarray:
-        """Return log probabilities of classes, or logits of labels (float32, N×classes), for logits of this shape.
+        """Return calibrated log probabilities of classes, or logits of labels, N×classes (float32).
+
+        Args:
+            logits: logits of a network, N×classes.
 
         Raises:
-            MMLError: these are other classes, or logits that are not finite.
+            MMLError: the number of classes differs, or logits are not finite.
         """
         logits = np.asarray(logits)
         if logits.ndim != 2 or logits.shape[1] != len(self.scale):
             raise MMLError(
-                f"predictions of {logits.shape[-1]} classes cannot be calibrated as those of {len(self.scale)} were; "
-                "take predictions of the same task"
+                f"predictions of {logits.shape[-1]} classes cannot be calibrated by a map of {len(self.scale)}; use "
+                "predictions of the same task"
             )
         _refuse_unless_finite(logits, None, "")
         mapped = scores_of(self.task_type, logits) * self.scale + self.offsets
@@ -86,17 +89,18 @@ class Calibration:
         return ratio if TASK_TYPES[self.task_type].is_single_label else ratio - np.log((1 - prior) / (1 - fitted))
 
     def with_prior(self, prior: Sequence[float] | None) -> "Calibration":
-        """Return this calibration for other frequencies of the classes, or of each label; None: those of validation.
+        """Return this calibration for other frequencies of classes or labels; None: those of validation.
 
         Raises:
-            MMLError: these are none, or not as many as there are classes.
+            MMLError: the number of frequencies differs from that of classes; a frequency is not in [0, 1]; frequencies
+                of classes do not add up to 1.
         """
         if prior is None:
             return replace(self, prior=None)
         classes = len(self.scale)
         text = f"the prior {list(prior)}"
         if len(prior) != classes:
-            raise MMLError(f"{text} has {len(prior)} numbers, and there are {classes} classes; give one a class")
+            raise MMLError(f"{text} has {len(prior)} numbers for {classes} classes; give one per class")
         values = np.array(prior, dtype=float)
         if not (np.isfinite(values) & (values >= 0) & (values <= 1)).all():
             raise MMLError(f"{text} has a number that is not a frequency; give numbers from 0 to 1")
@@ -110,15 +114,19 @@ class Calibration:
 def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
     """Return the calibration of a network, fitted on its validation predictions.
 
-    Soft labels count from 0.5 on, as in all metrics; samples without a label are left out. A class that no validation
-    sample has becomes improbable but not impossible, see `affine.Objective`. A network that says
-    the same of all samples has learned nothing that could be mapped: its method is `none`.
+    Soft labels count from 0.5, as in all metrics. Unlabelled samples are left out. A class without validation samples
+    becomes improbable, but not impossible, see `affine.Objective`. A network with equal predictions for all samples has
+    learned nothing: its method is `none`.
+
+    Args:
+        val: validation predictions.
+        method: one of `METHODS`.
 
     Raises:
-        MMLError: predictions that cannot be calibrated, or an unknown method.
+        MMLError: the predictions cannot be calibrated, or the method does not exist.
     """
     if method not in METHODS:
-        raise MMLError(f"unknown calibration method '{method}'{nearest(method, METHODS)}")
+        raise MMLError(f"there is no calibration method '{method}'{nearest(method, METHODS)}")
     val = calibratable(val, "validation")
     labelled = val.take(val.labelled)
     if not len(labelled.ids):
@@ -138,7 +146,7 @@ def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
 
 
 def _fitted_label(scores: np.ndarray, targets: np.ndarray, method: str) -> Map:
-    """Return the map of one label, fitted on the samples where it is known."""
+    """Return the map of one label, fitted on the samples whose label is known."""
     is_known = ~np.isnan(targets)
     if not is_known.any():
         return np.ones(1), np.zeros(1)
@@ -161,18 +169,18 @@ def calibrate_predictions(
     method: str = "auto",
     prior: str | Sequence[float] = "val",
 ) -> tuple[Calibration, dict[str, Predictions]]:
-    """Fit on validation predictions, and return the calibration and what others are by it.
+    """Return the calibration of a network, and its calibrated predictions of other splits.
 
     Args:
-        val: validation predictions of a network.
-        others: its predictions of other splits, by split.
+        val: validation predictions of the network.
+        others: predictions of other splits by the same network, by split.
         method: one of `METHODS`.
-        prior: the frequencies of classes to assume: `val`, those of validation; `test`, those of the split `test`;
-            `quantify`, those that are estimated of the split `unlabelled`; or one a class.
+        prior: frequencies of classes to assume: `val`, those of validation; `test`, those of the split `test`;
+            `quantify`, those estimated for the split `unlabelled`; or one number per class.
 
     Raises:
-        MMLError: predictions that cannot be calibrated or are of other classes, an unknown method, a prior that is
-            none or that misses its split.
+        MMLError: predictions cannot be calibrated; their classes differ; the method or prior does not exist; the split
+            of the prior is missing or empty.
     """
     calibration = fit_calibration(val, method)
     val = calibratable(val, "validation")
@@ -181,7 +189,7 @@ def calibrate_predictions(
         if predictions.task_type != val.task_type or predictions.logits.shape[1] != val.logits.shape[1]:
             raise MMLError(
                 f"the {split} predictions are of {_kind(predictions)}, the validation predictions of {_kind(val)}; "
-                "take predictions of one network"
+                "use predictions of one network"
             )
     calibration = calibration.with_prior(prior_of(prior, calibration, val, splits))
     return calibration, {
@@ -193,27 +201,33 @@ def calibrate_predictions(
 def prior_of(
     prior: str | Sequence[float], calibration: Calibration, val: Predictions, others: Mapping[str, Predictions]
 ) -> Sequence[float] | None:
-    """Return the frequencies that a prior stands for, None for those of validation; see `calibrate_predictions`.
+    """Return the frequencies of a prior; None for those of validation.
+
+    Args:
+        prior: see `calibrate_predictions`.
+        calibration: calibration that was fitted on the validation predictions.
+        val: validation predictions.
+        others: predictions of other splits, by split.
 
     Raises:
-        MMLError: an unknown prior, or one whose split is missing or empty.
+        MMLError: the prior does not exist, or its split is missing or empty.
     """
     if not isinstance(prior, str):
         return prior
     if prior not in PRIORS:
-        raise MMLError(f"unknown prior '{prior}'{nearest(prior, PRIORS)}; or give one number a class")
+        raise MMLError(f"there is no prior '{prior}'{nearest(prior, PRIORS)}; or give one number per class")
     if prior == "val":
         return None
     split = "test" if prior == "test" else "unlabelled"
     if split not in others:
-        raise MMLError(f"the prior {prior} needs predictions of the split {split}; predict it, or take the prior val")
+        raise MMLError(f"the prior {prior} needs predictions of the split {split}; predict it, or use the prior val")
     if prior == "test":
         return frequencies(others["test"]).tolist()
     mapped = (replace(part, logits=calibration.apply(part.logits)) for part in (val, others["unlabelled"]))
     return quantify(*mapped).tolist()
 
 
-# --- scores, and what has none ------------------------------------------------------------------------------------
+# --- scores -------------------------------------------------------------------------------------------------------
 
 
 def scores_of(task_type: str, logits: np.ndarray) -> np.ndarray:
@@ -229,34 +243,34 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def calibratable(predictions: AnyPredictions, split: str) -> Predictions:
-    """Return predictions that a calibration may map.
+    """Return predictions if they can be calibrated.
 
     Raises:
-        MMLError: predictions without probabilities, or of a network that exploded.
+        MMLError: the predictions have no probabilities or are not finite, or targets exceed the number of classes.
     """
     kind = predictions.task_type
     if isinstance(predictions, MaskPredictions) or not TASK_TYPES[kind].has_probabilities:
-        why = "masks are stored without probabilities" if TASK_TYPES[kind].has_masks else "values have none"
+        reason = "masks are stored without probabilities" if TASK_TYPES[kind].has_masks else "values have none"
         raise MMLError(
-            f"the {split} predictions are of a {kind.replace('_', ' ')}, and calibration is about probabilities "
-            f"({why}); calibrate classes or labels, and leave this task out"
+            f"the {split} predictions are of a {kind.replace('_', ' ')}, and calibration needs probabilities "
+            f"({reason}); calibrate classes or labels, and leave this task out"
         )
     _refuse_unless_finite(predictions.logits, predictions.ids, f"{split} ")
     if TASK_TYPES[kind].is_single_label and predictions.targets.max(initial=-1) >= predictions.logits.shape[1]:
         raise MMLError(
-            f"the {split} predictions are of {predictions.logits.shape[1]} classes and their targets of more; "
-            "remove their file to make them again"
+            f"the {split} predictions are of {predictions.logits.shape[1]} classes and their targets of more; remove "
+            "their file, and run the study again"
         )
     return predictions
 
 
 def _refuse_unless_finite(logits: np.ndarray, ids: np.ndarray | None, split: str) -> None:
-    wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if len(wrong):
-        first = f", the first of sample {ids[wrong[0]]}" if ids is not None else ""
+    rows = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(rows):
+        first = f", the first of sample '{ids[rows[0]]}'" if ids is not None else ""
         raise MMLError(
-            f"{len(wrong)} of {len(logits)} {split}predictions are not finite{first}; the network has exploded, "
-            "train it with a lower learning rate or without it"
+            f"{len(rows)} of {len(logits)} {split}predictions are not finite{first}; leave the network out, or train "
+            "it again with a lower learning rate"
         )
 
 

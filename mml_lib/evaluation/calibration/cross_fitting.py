@@ -1,7 +1,7 @@
-"""Cross-fitting: calibrations that no sample has a part in which they are applied to.
+"""Cross-fitting: each sample is calibrated by a map that was fitted on other samples.
 
-Validation predictions that are calibrated by a map that was fitted on themselves look better than those of new samples.
-Here samples are dealt into parts, whole groups at a time, and each part is mapped by what fits the others.
+A map that is fitted and applied to the same predictions is too optimistic. Therefore samples are divided into parts
+with whole groups, and each part is mapped by the calibration of the others.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES
 
 PARTS = 5
-"""Parts that samples are dealt into, at most."""
+"""Largest number of parts."""
 
 
 @dataclass(frozen=True)
 class Assessed:
-    """A calibration with what it is worth on samples that it was not fitted on.
+    """A calibration with its log loss on samples that it was not fitted on.
 
     Args:
-        calibration: fitted on all samples.
-        before: mean log loss without it.
-        after: mean log loss of cross-fitted calibrations.
+        calibration: calibration, fitted on all samples.
+        before: mean log loss without calibration, in nats.
+        after: mean log loss of cross-fitted calibrations, in nats.
         error: standard error of the difference.
         samples: number of samples.
     """
@@ -38,12 +38,12 @@ class Assessed:
 
     @property
     def helps(self) -> bool:
-        """True if the log loss falls by more than the standard error of the difference."""
+        """True if the log loss decreases by more than the standard error of the difference."""
         return self.before - self.after > self.error
 
 
 def cross_calibrate(val: Predictions, method: str, groups: Sequence[str] | None = None) -> Predictions:
-    """Return validation predictions, each sample calibrated by what fits the others.
+    """Return validation predictions, each sample calibrated by a map that was fitted on other samples.
 
     Args:
         val: validation predictions of a network.
@@ -51,7 +51,7 @@ def cross_calibrate(val: Predictions, method: str, groups: Sequence[str] | None 
         groups: group of each sample, N; None: each sample is a group of its own.
     """
     logits = np.array(val.logits, np.float32, copy=True)
-    parts = _dealt(val, _units(val, groups))
+    parts = _parts(val, _units(val, groups))
     for part in range(parts.max() + 1):
         rows, others = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
         if val.labelled[others].any():
@@ -70,13 +70,16 @@ def assess_calibration(val: Predictions, method: str, groups: Sequence[str] | No
     units = _units(val, groups)
     before, after = map(log_losses, (val, cross_calibrate(val, method, groups)))
     gain = before - after
-    of_units = np.bincount(units, gain - gain.mean())
-    error = float(np.sqrt((of_units**2).sum()) / len(gain))
+    unit_gains = np.bincount(units, gain - gain.mean())
+    error = float(np.sqrt((unit_gains**2).sum()) / len(gain))
     return Assessed(fit_calibration(val, method), float(before.mean()), float(after.mean()), error, len(gain))
 
 
 def log_losses(predictions: Predictions) -> np.ndarray:
-    """Return the log loss of each sample, N; of labels the mean of known ones. Soft labels count from 0.5 on."""
+    """Return the log loss of each sample in nats, N; for labels, the mean over known ones.
+
+    Soft labels count as present from 0.5.
+    """
     logits = predictions.logits.astype(np.float64)
     if TASK_TYPES[predictions.task_type].is_single_label:
         return -log_softmax(logits)[np.arange(len(logits)), predictions.targets]
@@ -86,12 +89,12 @@ def log_losses(predictions: Predictions) -> np.ndarray:
 
 
 def _units(predictions: Predictions, groups: Sequence[str] | None) -> np.ndarray:
-    """Return the number of the group of each sample, N."""
+    """Return the index of the group of each sample, N."""
     return np.unique(predictions.ids if groups is None else np.asarray(groups), return_inverse=True)[1]
 
 
-def _dealt(val: Predictions, units: np.ndarray) -> np.ndarray:
-    """Return the part of each sample, N: groups of each class are dealt one after the other, in a seeded order."""
+def _parts(val: Predictions, units: np.ndarray) -> np.ndarray:
+    """Return the part of each sample, N: the groups of each class are distributed in turn, in a seeded order."""
     first = np.unique(units, return_index=True)[1]
     classes = val.targets[first]
     if TASK_TYPES[val.task_type].is_multilabel:

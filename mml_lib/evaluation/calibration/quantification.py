@@ -1,4 +1,4 @@
-"""Quantification: how often each class is there, counted where there are labels and estimated where there are none."""
+"""Quantification: frequencies of classes, counted for labelled samples and estimated for unlabelled ones."""
 
 import numpy as np
 
@@ -9,23 +9,23 @@ from mml_lib.predictions.scores import confusion_matrix
 from mml_lib.task_types import TASK_TYPES
 
 SUM_WEIGHT = 1e4
-"""How much more the sum of frequencies counts than a predicted frequency; what is left of 1 is divided out."""
+"""Weight of the sum of frequencies relative to a single one. The result is divided by its sum, which is near 1."""
 RIDGE = 1e-3
-"""How little the validation's frequencies count: where classes are not told apart, they decide."""
+"""Weight of the validation frequencies, which only matter for classes that the network does not distinguish."""
 
 
 def frequencies(predictions: Predictions) -> np.ndarray:
-    """Return how often each class or label is there, as if one sample more had been shared by all classes alike.
+    """Return the frequency of each class or label, in (0, 1), with one additional sample that all classes share.
 
-    Unlabelled samples are left out; soft labels count from 0.5 on. A class without samples is rare by that, not
-    impossible.
+    Thus a class without samples is rare, but not impossible. Unlabelled samples are left out; soft labels count from
+    0.5.
 
     Raises:
         MMLError: no sample has a label.
     """
     targets = predictions.targets[predictions.labelled]
     if not len(targets):
-        raise MMLError("no sample has a label, so the classes cannot be counted; take the prior quantify or val")
+        raise MMLError("no sample has a label, so the classes cannot be counted; use the prior quantify or val")
     if TASK_TYPES[predictions.task_type].is_multilabel:
         columns = (column[~np.isnan(column)] >= 0.5 for column in targets.T)
         return np.array([smoothed_frequencies(column.astype(int), 2)[1] for column in columns])
@@ -33,22 +33,23 @@ def frequencies(predictions: Predictions) -> np.ndarray:
 
 
 def quantify(val: Predictions, unlabelled: Predictions) -> np.ndarray:
-    """Estimate how often each class or label is there among unlabelled samples: adjusted classify and count.
+    """Return the frequency of each class or label among unlabelled samples, by adjusted classify and count.
 
-    Frequencies of predicted classes are those of the true ones times how often a class is taken for each (Forman 2008;
-    Hopkins and King 2010), which the validation samples tell. The true ones are the least squares' solution among
-    frequencies, 0 or more and 1 together. A class without validation samples is taken for none but itself.
+    The frequencies of predicted classes are the product of the confusion matrix and the frequencies of true classes
+    (Forman 2008; Hopkins and King 2010). The confusion matrix is that of the validation samples. The true frequencies
+    are the least-squares solution with frequencies of 0 or more and the sum 1. A class without validation samples is
+    assumed to be predicted correctly.
 
     Args:
-        val: validation predictions with labels.
-        unlabelled: predictions by the same network.
+        val: labelled validation predictions.
+        unlabelled: predictions of unlabelled samples by the same network.
 
     Raises:
         MMLError: there are no unlabelled samples.
     """
     if not len(unlabelled.logits):
         raise MMLError(
-            "the prior quantify is estimated from unlabelled samples, and there are none; take the prior val or test"
+            "the prior quantify is estimated from unlabelled samples, and there are none; use the prior val or test"
         )
     labelled = val.take(val.labelled)
     logits, targets = labelled.logits, labelled.targets
@@ -65,15 +66,22 @@ def quantify(val: Predictions, unlabelled: Predictions) -> np.ndarray:
 
 
 def _adjusted(predicted: np.ndarray, targets: np.ndarray, unlabelled: np.ndarray, classes: int) -> np.ndarray:
-    """Return frequencies of true classes, for predicted classes of samples with targets and of others."""
-    from scipy.optimize import nnls  # half a second, which plans and other priors do not need
+    """Return frequencies of true classes among unlabelled samples.
+
+    Args:
+        predicted: predicted classes of labelled samples.
+        targets: true classes of labelled samples.
+        unlabelled: predicted classes of unlabelled samples.
+        classes: number of classes.
+    """
+    from scipy.optimize import nnls  # takes half a second to import, which plans and other priors do not need
 
     counts = confusion_matrix(targets, predicted, classes).T.astype(float)
     absent = counts.sum(axis=0) == 0
     counts[absent, absent] = 1
-    taken_for = counts / counts.sum(axis=0)  # columns: true classes
+    confusion = counts / counts.sum(axis=0)  # predicted×true classes
     observed = np.bincount(unlabelled, minlength=classes) / len(unlabelled)
-    rows = np.concatenate([taken_for, np.full((1, classes), SUM_WEIGHT), RIDGE * np.eye(classes)])
-    wanted = np.concatenate([observed, [SUM_WEIGHT], RIDGE * smoothed_frequencies(targets, classes)])
-    frequencies = nnls(rows, wanted)[0]
+    equations = np.concatenate([confusion, np.full((1, classes), SUM_WEIGHT), RIDGE * np.eye(classes)])
+    right_side = np.concatenate([observed, [SUM_WEIGHT], RIDGE * smoothed_frequencies(targets, classes)])
+    frequencies = nnls(equations, right_side)[0]
     return frequencies / frequencies.sum()

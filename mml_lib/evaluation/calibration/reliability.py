@@ -1,4 +1,4 @@
-"""Reliability: how often predictions are right that are so sure of themselves (Niculescu-Mizil and Caruana 2005)."""
+"""Reliability: accuracy of predictions by their confidence (Niculescu-Mizil and Caruana 2005)."""
 
 import numpy as np
 import pandas as pd
@@ -11,37 +11,42 @@ from mml_lib.task_types import TASK_TYPES
 
 
 def reliability(predictions: AnyPredictions, bins: int = BINS) -> pd.DataFrame:
-    """Return a row for each bin of probabilities, of equal width, that has samples; what a reliability diagram shows.
+    """Return the data of a reliability diagram: a row for each bin of probabilities with samples.
 
-    Columns: `low` and `high`, its ends; `samples`; `confidence`, their mean probability; `accuracy`, the share that is
-    right. Of a classification this is about the most probable class. Of labels there are rows for each one, its index
-    in `label`; `accuracy` is the share of samples that have it. Samples without a label are left out.
+    Args:
+        predictions: predictions of classes or labels. Unlabelled samples are left out.
+        bins: number of bins of equal width.
+
+    Returns:
+        `low high samples confidence accuracy`: ends of the bin, number of samples, mean probability, and share of
+        correct predictions. A classification uses the most probable class. For labels, the column `label` contains the
+        index of the label, and `accuracy` is the share of samples with this label.
 
     Raises:
-        MMLError: predictions without probabilities.
+        MMLError: the predictions have no probabilities.
     """
     if isinstance(predictions, MaskPredictions) or TASK_TYPES[predictions.task_type].has_values:
         raise MMLError(
-            f"a {predictions.task_type.replace('_', ' ')} has no probabilities stored, so there is no reliability to "
-            "tell; take predictions of classes or labels"
+            f"predictions of a {predictions.task_type.replace('_', ' ')} have no probabilities, which reliability "
+            "needs; use predictions of classes or labels"
         )
     labelled = predictions.take(predictions.labelled)
     probabilities, targets, *is_known = score_arguments(labelled.task_type, labelled.logits, labelled.targets)
     if TASK_TYPES[predictions.task_type].is_single_label:
         return _binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets, bins)
-    of_labels = is_known[0] if is_known else np.ones_like(targets)
-    columns = zip(probabilities.T, targets.T, of_labels.T, strict=True)
-    tables = [_binned(confidence[rows], right[rows], bins) for confidence, right, rows in columns]
+    labelled_entries = is_known[0] if is_known else np.ones_like(targets)
+    columns = zip(probabilities.T, targets.T, labelled_entries.T, strict=True)
+    tables = [_binned(confidence[rows], is_positive[rows], bins) for confidence, is_positive, rows in columns]
     for label, table in enumerate(tables):
         table.insert(0, "label", label)
     return pd.concat(tables, ignore_index=True)
 
 
-def _binned(confidence: np.ndarray, right: np.ndarray, bins: int) -> pd.DataFrame:
+def _binned(confidence: np.ndarray, correct: np.ndarray, bins: int) -> pd.DataFrame:
     number = bin_of(confidence, bins)
     samples = np.bincount(number, minlength=bins)
     used = samples > 0
-    sums = (np.bincount(number, values, bins)[used] for values in (confidence, right))
+    sums = (np.bincount(number, values, bins)[used] for values in (confidence, correct))
     means = [sum_ / samples[used] for sum_ in sums]
     edges = np.linspace(0, 1, bins + 1)
     columns = {"low": edges[:-1][used], "high": edges[1:][used], "samples": samples[used]}

@@ -1,4 +1,4 @@
-"""The ablation table: the difference of each procedure to a baseline, as CSV, and ready for a paper as LaTeX."""
+"""The ablation table: the difference of each procedure to a baseline, as a data frame, as text and as LaTeX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ DIFFERENCE = ["difference", "difference_low", "difference_high", "p", "p_holm", 
 COLUMNS = [*KEYS, *SIZES, "mean", "std", "ci_low", "ci_high", *OF_BASELINE, *DIFFERENCE]
 
 BASELINE, SAME, ALIKE, BETTER, WORSE = "baseline", "same", "=", "better", "worse"
-"""Marks: the baseline itself; what is one with it on this task; what cannot be told apart from it; what can."""
+"""Marks: the baseline; the same procedure as the baseline on this task; no significant difference; better; worse."""
 
 NOTES = {
     PROCEDURE: "Differences about procedures are paired over samples and folds; 95 % intervals and p account for new "
@@ -32,7 +32,7 @@ NOTES = {
 
 
 def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Return a row for each task, metric, baseline and procedure; each baseline is the first of its rows.
+    """Return a row for each task, metric, baseline and procedure. The first row of each block is the baseline.
 
     Args:
         networks: networks of all tasks and procedures.
@@ -41,9 +41,9 @@ def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Ma
     Returns:
         `task split metric baseline procedure runs folds samples mean std ci_low ci_high baseline_mean baseline_runs
         baseline_folds baseline_samples difference difference_low difference_high p p_holm about mark reason`: the
-        difference is that of the procedure less the baseline; p_holm is corrected over the procedures that a baseline
-        is compared with by a metric on a task; `mark` is `baseline`, `better`, `worse`, `=` where they cannot be told
-        apart, or `same` where both are one procedure on this task; `reason` says why an interval is missing.
+        difference is the procedure less the baseline. `p_holm` is corrected over the procedures that a baseline is
+        compared with, for each metric and task. `mark` is `baseline`, `better`, `worse`, `=` without a significant
+        difference, or `same` if both are the same procedure on this task. `reason` explains a missing interval.
     """
     tables = []
     of_tasks: dict[tuple[str, str], list[TestedNetwork]] = {}
@@ -61,9 +61,9 @@ def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Ma
 
 
 def _rows(members: Mapping[str, Sequence[TestedNetwork]], counterparts: Mapping[str, str], metric: str) -> list[dict]:
-    """Return the rows of one metric of a task, baselines before what is compared with them.
+    """Return the rows of one metric of a task, baselines first.
 
-    A baseline that does not train the task has no rows: a task is no source of itself.
+    A baseline that is not trained on the task has no rows, for example because a task is no source of itself.
     """
     first = [name for name in members if name in set(counterparts.values())]
     others = [name for name in members if counterparts.get(name) in members and name not in first]
@@ -78,17 +78,17 @@ def _rows(members: Mapping[str, Sequence[TestedNetwork]], counterparts: Mapping[
 
 def _row(name: str, members: Mapping[str, Sequence[TestedNetwork]], baseline: str, metric: str) -> dict:
     """Return the mean of a procedure with its interval, and its difference to the baseline."""
-    own, other = runs_of(members[name]), runs_of(members[baseline])
-    interval = estimate(own, metric)
+    runs, baseline_runs = runs_of(members[name]), runs_of(members[baseline])
+    interval = estimate(runs, metric)
     row = {"procedure": name, **_sizes(members[name]), "mean": interval.mean, "std": interval.std}
     row |= {"ci_low": interval.low, "ci_high": interval.high, "about": interval.about, "reason": interval.reason}
     if name == baseline:
         return row | {"mark": BASELINE}
     row |= {f"baseline_{key}": value for key, value in _sizes(members[baseline]).items()}
-    row["baseline_mean"] = estimate(other, metric).mean
-    if own.keys() == other.keys():
+    row["baseline_mean"] = estimate(baseline_runs, metric).mean
+    if runs.keys() == baseline_runs.keys():
         return row | {"difference": 0.0, "mark": SAME}
-    difference = compare_procedures(own, other, metric)
+    difference = compare_procedures(runs, baseline_runs, metric)
     ends = {"difference_low": difference.low, "difference_high": difference.high}
     row |= {"difference": difference.difference, **ends, "p": difference.p, "about": difference.about}
     return row | {"reason": difference.reason or interval.reason}
@@ -123,7 +123,7 @@ def as_text(table: pd.DataFrame) -> str:
 
 
 def _is_defined(table: pd.DataFrame) -> pd.Series:
-    """Return which rows are of a metric that some procedure defines on the task."""
+    """Return for each row whether any procedure defines its metric on the task (bool)."""
     return table.groupby(["task", "split", "metric"], sort=False)["mean"].transform("count") > 0
 
 
@@ -186,11 +186,11 @@ ESCAPED = str.maketrans(
         "]": r"{]}",
     }
 )
-"""Characters that LaTeX takes for its own, and dashes, which it would join."""
+"""Special characters of LaTeX, and hyphens, which it would join to dashes."""
 
 
 def escaped(text: str) -> str:
-    """Return a text as LaTeX sets it, in one line."""
+    """Return a text in one line, escaped for LaTeX."""
     return " ".join(text.split()).translate(ESCAPED)
 
 
@@ -200,9 +200,9 @@ HEADINGS = ["Task", "Metric", "Procedure", "Mean (95\\,\\% CI)", "Difference (95
 
 
 def as_latex(table: pd.DataFrame) -> str:
-    """Return an ablation table as a `tabular`, to be read by `\\input` where the package booktabs is used.
+    """Return an ablation table as a `tabular` for `\\input`. The document needs the package booktabs.
 
-    Metrics that no procedure defines on a task are left out, and named in comments.
+    Metrics that no procedure defines on a task are left out; comments list them.
     """
     left_out, table = table[~_is_defined(table)], table[_is_defined(table)]
     several = table["baseline"].nunique() > 1
@@ -228,16 +228,16 @@ def as_latex(table: pd.DataFrame) -> str:
 
 
 def _is_beyond_latin(table: pd.DataFrame) -> bool:
-    """Return True if names have characters that pdfLaTeX does not set."""
+    """Return True if names have characters that pdfLaTeX does not support."""
     names = "".join([*table["procedure"], *table["baseline"]])
     return any(ord(character) > LATIN for character in names)
 
 
 def _numbers(row: Any) -> list[str]:
-    """Return the numbers of a row as LaTeX sets them."""
+    """Return the numbers of a row as LaTeX."""
     mean = _number(row.mean, ".3f") + (f" {_interval(row.ci_low, row.ci_high, '.3f')}")
     difference = _number(row.difference, "+.3f")
     difference += f" {_interval(row.difference_low, row.difference_high, '+.3f')}"
     numbers = [mean.strip(), difference.strip() if row.mark != BASELINE else "", _p(row.p_holm, 3)]
-    numbers = [number.replace(" [", "\\ [") for number in numbers]  # mathematics has no spaces of its own
+    numbers = [number.replace(" [", "\\ [") for number in numbers]  # LaTeX ignores plain spaces in formulas
     return [*(f"${number}$" if number else "--" for number in numbers), str(row.runs), str(row.folds), str(row.samples)]

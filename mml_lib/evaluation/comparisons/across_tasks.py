@@ -1,9 +1,9 @@
-"""Comparison of procedures across tasks: ranks, wins and losses, and tests that take each data set as one observation.
+"""Comparison of procedures across tasks: ranks, wins and losses, and tests with one observation per data set.
 
 Demšar (Statistical comparisons of classifiers over multiple data sets, JMLR 7, 2006) recommends Friedman's test for
 several procedures and Wilcoxon's signed-rank test for two. Benavoli et al. (Should we really use post-hoc tests based
-on mean-ranks?, JMLR 17, 2016) recommend the latter for pairs of several too, and (Time for a change, JMLR 18, 2017) the
-Bayesian signed-rank test, which says how probable it is that two are practically equivalent.
+on mean-ranks?, JMLR 17, 2016) recommend the latter for pairs of several procedures, too. They also recommend (Time for
+a change, JMLR 18, 2017) the Bayesian signed-rank test, which gives the probability of practical equivalence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from mml_lib.evaluation.run_comparison import ALPHA, holm
 from mml_lib.metrics import properties_of
 
 FEWEST = 5
-"""Tasks that a test needs."""
+"""Least number of tasks for a test."""
 FEW = 13
-"""Tasks up to which signed ranks with ties have an exact distribution."""
+"""Largest number of tasks for which SciPy computes the exact distribution of signed ranks with ties."""
 DRAWS = 20_000
-"""Draws from the posterior of the Bayesian signed-rank test."""
+"""Number of draws from the posterior of the Bayesian signed-rank test."""
 
 SCORES = ["metric", "task", "split", "procedure", "runs", "folds", "mean", "ci_low", "ci_high", "reason"]
 RANKS = ["metric", "procedure", "tasks", "average_rank", "wins", "ties", "losses", "tested", "tested_rank"]
@@ -35,33 +35,34 @@ FRIEDMAN, WILCOXON, BAYES = "friedman", "wilcoxon", "bayesian signed-rank"
 
 
 def score_table(networks: Sequence[TestedNetwork], siblings: Mapping[str, str]) -> pd.DataFrame:
-    """Return a row for each metric, task and procedure that has a value there.
+    """Return a row for each metric, task and procedure with a value.
 
     Args:
         networks: networks of all tasks and procedures.
-        siblings: tasks that are no further evidence, each with the task of the same data set that counts for both.
+        siblings: tasks that are no independent observations, each with the task of the same data set that represents
+            it.
 
     Returns:
         `metric task split procedure runs folds mean ci_low ci_high reason rank wins ties losses tested`: the mean over
-        networks with its interval, or the reason why there is none; the rank among the procedures of the task (1 the
-        best, equal ones share the mean of their ranks); how many of the others it beats, equals and is beaten by;
-        whether the task takes part in tests: all procedures have a value, and it is no sibling.
+        networks with its interval, or the reason for a missing interval; the rank among the procedures of the task (1
+        is the best, ties share the mean of their ranks); the number of other procedures that are worse, equal and
+        better. `tested` is True if tests use the task: all procedures have a value, and it is no sibling.
     """
-    of_tasks: dict[str, list[TestedNetwork]] = {}
+    networks_by_task: dict[str, list[TestedNetwork]] = {}
     for network in networks:
-        of_tasks.setdefault(network.task, []).append(network)
+        networks_by_task.setdefault(network.task, []).append(network)
     procedures = list(by_procedure(networks))
     tables = []
     for metric in metrics_of(networks):
-        for task, of_task in of_tasks.items():
-            rows = [_score(metric, task, name, members) for name, members in by_procedure(of_task).items()]
+        for task, task_networks in networks_by_task.items():
+            rows = [_score(metric, task, name, members) for name, members in by_procedure(task_networks).items()]
             table = pd.DataFrame(rows, columns=SCORES).dropna(subset="mean")
-            values = _best_first(table["mean"].to_numpy(), metric)
-            ahead = less(values[:, None], values[None])
-            table["rank"] = ((ahead > 0).sum(axis=1) + (ahead >= 0).sum(axis=1) + 1) / 2
-            table["wins"] = (ahead < 0).sum(axis=1)
-            table["ties"] = (ahead == 0).sum(axis=1) - 1
-            table["losses"] = (ahead > 0).sum(axis=1)
+            values = _as_losses(table["mean"].to_numpy(), metric)
+            excess = less(values[:, None], values[None])
+            table["rank"] = ((excess > 0).sum(axis=1) + (excess >= 0).sum(axis=1) + 1) / 2
+            table["wins"] = (excess < 0).sum(axis=1)
+            table["ties"] = (excess == 0).sum(axis=1) - 1
+            table["losses"] = (excess > 0).sum(axis=1)
             table["tested"] = task not in siblings and len(table) == len(procedures)
             tables.append(table)
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
@@ -71,14 +72,14 @@ def _score(metric: str, task: str, procedure: str, networks: Sequence[TestedNetw
     with_metric = [network for network in networks if metric in network.metrics.metrics]
     if not with_metric:
         return (metric, task, "", procedure, 0, 0, np.nan, np.nan, np.nan, "")
-    of_metric = estimate(runs_of(with_metric), metric)
+    interval = estimate(runs_of(with_metric), metric)
     sizes = (len({network.run for network in with_metric}), len({network.fold for network in with_metric}))
-    value = (of_metric.mean, of_metric.low, of_metric.high, of_metric.reason)
+    value = (interval.mean, interval.low, interval.high, interval.reason)
     return (metric, task, with_metric[0].split, procedure, *sizes, *value)
 
 
-def _best_first(values: np.ndarray, metric: str) -> np.ndarray:
-    """Return values of which the least is the best."""
+def _as_losses(values: np.ndarray, metric: str) -> np.ndarray:
+    """Return values of a metric with the sign for which lower is better."""
     return values if lower_is_better(name_per_sample(metric)) else -values
 
 
@@ -87,7 +88,7 @@ def rank_table(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `metric procedure tasks average_rank wins ties losses tested tested_rank`: wins, ties and losses against all
-        others on all tasks; the number of tasks that take part in tests, and the average rank on these.
+        others on all tasks; the number of tasks in the tests, and the average rank on these.
     """
     rows = []
     for (metric, procedure), table in scores.groupby(["metric", "procedure"], sort=False):
@@ -104,25 +105,26 @@ def rank_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def matrix_of(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the values of a metric on the tasks that take part in tests, tasks×procedures."""
-    own = scores[(scores["metric"] == metric) & scores["tested"]]
+    """Return the values of a metric on the tasks of the tests, tasks×procedures."""
+    rows = scores[(scores["metric"] == metric) & scores["tested"]]
     procedures = list(dict.fromkeys(scores["procedure"]))
-    matrix = own.pivot(index="task", columns="procedure", values="mean")
-    return matrix.reindex(columns=procedures, index=list(dict.fromkeys(own["task"])))
+    matrix = rows.pivot(index="task", columns="procedure", values="mean")
+    return matrix.reindex(columns=procedures, index=list(dict.fromkeys(rows["task"])))
 
 
 def table_of_tests(scores: pd.DataFrame, rope: float) -> pd.DataFrame:
-    """Return the tests of each metric, or why there are none.
+    """Return the tests of each metric, or the reason why there are none.
 
     Args:
-        scores: as `score_table` gives them.
-        rope: largest difference that does not matter.
+        scores: result of `score_table`.
+        rope: largest difference without practical relevance (half-width of the region of practical equivalence).
 
     Returns:
         `metric test procedure other tasks wins ties losses statistic p p_holm rope p_better p_equivalent p_worse
-        reason`: of Friedman's test the χ² statistic (of three procedures or more); of each pair the least rank sum of
-        Wilcoxon's test and p_holm, corrected over the pairs; of the Bayesian test how probable it is that the first is
-        better, that both are equivalent, and that it is worse, on a further task. Wins are those of the first.
+        reason`: Friedman's test of three or more procedures with the χ² statistic; Wilcoxon's test of each pair with
+        the lesser rank sum, and `p_holm` corrected over the pairs; the Bayesian test of each pair with the
+        probabilities that, on another task, the first is better, both are equivalent, and the first is worse. Wins are
+        those of the first.
     """
     rows = []
     for metric in dict.fromkeys(scores["metric"]):
@@ -130,37 +132,37 @@ def table_of_tests(scores: pd.DataFrame, rope: float) -> pd.DataFrame:
         if len(matrix) < FEWEST:
             rows.append({"metric": metric, "tasks": len(matrix), "reason": too_few(len(matrix))})
             continue
-        of_metric = {"metric": metric, "tasks": len(matrix)}
+        keys = {"metric": metric, "tasks": len(matrix)}
         if matrix.shape[1] > 2:
             statistic, p = friedman(matrix.to_numpy())
-            rows.append({**of_metric, "test": FRIEDMAN, "statistic": statistic, "p": p})
+            rows.append({**keys, "test": FRIEDMAN, "statistic": statistic, "p": p})
         pairs = list(combinations(matrix.columns, 2))
         tests = [wilcoxon(differences(matrix, pair, metric)) for pair in pairs]
         corrected = holm(np.array([p for _, p in tests]))
-        compared = [of_metric | _counts(matrix, pair, metric) for pair in pairs]
+        compared = [keys | _counts(matrix, pair, metric) for pair in pairs]
         for row, (statistic, p), p_holm in zip(compared, tests, corrected, strict=True):
             rows.append({**row, "test": WILCOXON, "statistic": statistic, "p": p, "p_holm": p_holm})
         for row, pair in zip(compared, pairs, strict=True):
-            shares = signed_rank_posterior(differences(matrix, pair, metric), rope)
-            of_test = dict(zip(("p_better", "p_equivalent", "p_worse"), shares, strict=True))
-            rows.append({**row, "test": BAYES, "rope": rope, **of_test})
+            posterior = signed_rank_posterior(differences(matrix, pair, metric), rope)
+            probabilities = dict(zip(("p_better", "p_equivalent", "p_worse"), posterior, strict=True))
+            rows.append({**row, "test": BAYES, "rope": rope, **probabilities})
     return pd.DataFrame(rows, columns=TESTS).astype(dict.fromkeys(("tasks", "wins", "ties", "losses"), "Int64"))
 
 
 def too_few(tasks: int) -> str:
-    """Return why so few tasks are no test."""
-    there = "there is 1 task" if tasks == 1 else f"there are {tasks} tasks"
+    """Return the reason why there is no test with few tasks."""
+    count = "there is 1 task" if tasks == 1 else f"there are {tasks} tasks"
     return (
-        f"no test: {there} of different data that all procedures were tested on, and {FEWEST} or more are needed "
+        f"no test: {count} of different data that all procedures were tested on, and {FEWEST} or more are needed "
         f"(with {tasks}, the least p of a signed-rank test is {min(1.0, 2 / 2**tasks):.2g})"
     )
 
 
 def too_few_for_pairs(tests: pd.DataFrame) -> str:
-    """Return why so few tasks tell no pair of procedures apart; empty where they may.
+    """Return the reason why no pair of procedures can differ significantly with few tasks; empty if pairs can.
 
     Args:
-        tests: of one metric, as `table_of_tests` gives them.
+        tests: rows of one metric of `table_of_tests`.
     """
     pairs = tests[tests["test"] == WILCOXON]
     if not len(pairs):
@@ -174,7 +176,7 @@ def too_few_for_pairs(tests: pd.DataFrame) -> str:
 
 
 def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.ndarray:
-    """Return by how much the first of two procedures is better on each task; of errors as a share of their mean."""
+    """Return the improvement of the first of two procedures on each task; for errors, divided by the mean of both."""
     first, other = (matrix[name].to_numpy() for name in pair)
     better = less(other, first) if lower_is_better(name_per_sample(metric)) else less(first, other)
     if not _is_error(metric):
@@ -184,7 +186,7 @@ def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.
 
 
 def _is_error(metric: str) -> bool:
-    """Return True for errors from 0 on, without end."""
+    """Return True for errors, which have the range 0 to infinity."""
     properties = properties_of(name_per_sample(metric))
     return properties is not None and properties.scale == "error"
 
@@ -199,7 +201,7 @@ def friedman(values: np.ndarray) -> tuple[float, float]:
     """Return the χ² statistic and the p of Friedman's test, corrected for ties.
 
     Args:
-        values: tasks×procedures.
+        values: values of a metric, tasks×procedures.
     """
     from scipy.stats import friedmanchisquare
 
@@ -210,12 +212,12 @@ def friedman(values: np.ndarray) -> tuple[float, float]:
 
 
 def wilcoxon(gaps: np.ndarray) -> tuple[float, float]:
-    """Return the lesser rank sum and the two-sided p of Wilcoxon's signed-rank test; ties count half for either side.
+    """Return the lesser rank sum and the two-sided p of Wilcoxon's signed-rank test. Ties count half for each side.
 
-    p is exact of up to 13 tasks, and of up to 50 where no differences are equal.
+    p is exact for up to 13 tasks, and for up to 50 tasks without equal differences.
 
     Args:
-        gaps: difference of each task.
+        gaps: difference of two procedures on each task.
     """
     from scipy.stats import rankdata
     from scipy.stats import wilcoxon as signed_rank
@@ -226,7 +228,7 @@ def wilcoxon(gaps: np.ndarray) -> tuple[float, float]:
     if len(gaps) > FEW or len(np.unique(np.abs(gaps))) == len(gaps) == np.count_nonzero(gaps):
         result = signed_rank(gaps, zero_method="zsplit")
         return float(result.statistic), float(result.pvalue)
-    # SciPy flips the signs of few tied differences one by one, which takes seconds.
+    # With ties, SciPy enumerates all signs, which takes seconds. This counts them by convolution.
     zeros = ranks[gaps == 0].sum() / 2
     doubled = np.rint(2 * ranks[gaps != 0]).astype(int)
     counts = np.ones(1)
@@ -239,14 +241,14 @@ def wilcoxon(gaps: np.ndarray) -> tuple[float, float]:
 
 
 def signed_rank_posterior(gaps: np.ndarray, rope: float, seed: int = 0) -> tuple[float, float, float]:
-    """Return how probable it is that differences are above the region of equivalence, in it, and below it.
+    """Return the probabilities that differences are above, in and below the region of practical equivalence.
 
-    The Bayesian signed-rank test (Benavoli et al. 2014, 2017): means of two differences are weighted by draws from a
-    Dirichlet process whose prior is one observation of half a weight at 0.
+    The Bayesian signed-rank test (Benavoli et al. 2014, 2017): means of pairs of differences are weighted by draws from
+    a Dirichlet process. Its prior is one observation at 0 with the weight 0.5.
 
     Args:
-        gaps: difference of each task.
-        rope: half the width of the region.
+        gaps: difference of two procedures on each task.
+        rope: half-width of the region.
         seed: seed of the draws.
     """
     values = np.concatenate([[0.0], gaps])
@@ -254,30 +256,30 @@ def signed_rank_posterior(gaps: np.ndarray, rope: float, seed: int = 0) -> tuple
     weights = np.random.default_rng(seed).dirichlet([0.5, *np.ones(len(gaps))], DRAWS)
     regions = [sums > 2 * rope, np.abs(sums) <= 2 * rope, sums < -2 * rope]
     shares = np.stack([((weights @ region) * weights).sum(axis=1) for region in regions])
-    most = np.isclose(shares, shares.max(axis=0))
-    above, within, below = (most / most.sum(axis=0)).mean(axis=1).tolist()
+    largest = np.isclose(shares, shares.max(axis=0))
+    above, within, below = (largest / largest.sum(axis=0)).mean(axis=1).tolist()
     return above, within, below
 
 
 def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the first and last place of neighbours by rank that no test tells apart; those within others are left out.
+    """Return the first and last place of each maximal group of neighbours by rank without significant differences.
 
-    Where Friedman's test finds no difference at all, that is all of them.
+    All procedures are one group if Friedman's test is not significant.
 
     Args:
-        tests: of one metric, as `table_of_tests` gives them.
+        tests: rows of one metric of `table_of_tests`.
         order: procedures, the best average rank first.
     """
-    of_friedman = tests.loc[tests["test"] == FRIEDMAN, "p"]
+    friedman_p = tests.loc[tests["test"] == FRIEDMAN, "p"]
     pairs = tests[(tests["test"] == WILCOXON) & (tests["p_holm"] <= ALPHA)]
-    apart = {frozenset(pair) for pair in zip(pairs["procedure"], pairs["other"], strict=True)}
-    if len(of_friedman) and not of_friedman.iloc[0] <= ALPHA:
-        apart = set()
+    significant = {frozenset(pair) for pair in zip(pairs["procedure"], pairs["other"], strict=True)}
+    if len(friedman_p) and not friedman_p.iloc[0] <= ALPHA:
+        significant = set()
     groups: list[tuple[int, int]] = []
     for start in range(len(order)):
         end = start
         for place in range(start + 1, len(order)):
-            if any(frozenset((order[place], other)) in apart for other in order[start:place]):
+            if any(frozenset((order[place], other)) in significant for other in order[start:place]):
                 break
             end = place
         if end > start and not (groups and groups[-1][1] >= end):
@@ -290,17 +292,17 @@ def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
 
 def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, str]) -> list[str]:
     """Return the observations of the tests, and the reason if there are none."""
-    without = tests.dropna(subset="reason")
+    untested = tests.dropna(subset="reason")
     lines = [
-        f"{', '.join(of_reason)}: {reason}."
-        for reason, of_reason in without.groupby("reason", sort=False)["metric"].unique().items()
+        f"{', '.join(metrics)}: {reason}."
+        for reason, metrics in untested.groupby("reason", sort=False)["metric"].unique().items()
     ]
-    for metric, of_metric in tests.groupby("metric", sort=False):
-        lines += [f"{metric}: {reason}."] if (reason := too_few_for_pairs(of_metric)) else []
-    there = [task for task in dict.fromkeys(scores["task"]) if task in siblings]
-    if there:
-        listed = ", ".join(f"{task} ({siblings[task]})" for task in there[:10])
-        rest = f" and {len(there) - 10} more" if len(there) > 10 else ""
+    for metric, rows in tests.groupby("metric", sort=False):
+        lines += [f"{metric}: {reason}."] if (reason := too_few_for_pairs(rows)) else []
+    left_out = [task for task in dict.fromkeys(scores["task"]) if task in siblings]
+    if left_out:
+        listed = ", ".join(f"{task} ({siblings[task]})" for task in left_out[:10])
+        rest = f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
         lines.append(f"Tests use each data set once; left out, with the task that counts: {listed}{rest}.")
     if (tests["test"] == WILCOXON).any():
         lines.append("p of pairs is of Wilcoxon's signed-rank test over tasks, corrected by Holm.")

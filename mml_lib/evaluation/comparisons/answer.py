@@ -1,4 +1,4 @@
-"""Answers: which procedure is best, how sure that is, and what runs are worth for each class and group; as tables."""
+"""Answers to a study's question as tables: leaderboard, differences, tests, metrics of classes and of groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
 
 CALIBRATED = ("log_loss", "brier", "calibration_error")
-"""Metrics that calibration should lower."""
+"""Metrics that calibration is expected to lower."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class ComparedNetwork:
         run: id of the run in tables.
         fold: fold in tables.
         label: label of the run.
-        procedure: id of its procedure.
-        procedure_label: label of its procedure.
-        held_out: fold of the task that it was not trained on.
-        calibrated: True if its predictions are calibrated.
-        baseline: True for a simple model on features, which joins no ensemble.
+        procedure: id of the procedure.
+        procedure_label: label of the procedure.
+        held_out: fold of the task that the network was not trained on.
+        calibrated: True if the predictions are calibrated.
+        baseline: True for a simple model on features, which is no member of ensembles.
     """
 
     task: str
@@ -57,9 +57,10 @@ class ComparedNetwork:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "ComparedNetwork":
-        """Return the network that the params of a rule describe: `task`, `fold` and, as `shown`, its names in tables.
+        """Return a network from params of a rule.
 
-        A network of another task has the task that it predicts as `eval_task`.
+        `task`, `fold` and `shown` (names in tables) are required. `eval_task` is the predicted task, if it is another
+        one than the task of the training.
         """
         names = params["shown"]
         return cls(
@@ -81,19 +82,19 @@ class Answer:
 
     Args:
         metrics: named metrics of the task type, the main one first.
-        resamples: of the bootstrap; 0: as many as comparisons need.
+        resamples: number of bootstrap resamples; 0: comparisons use their default number.
         per_group: how the samples of a group are merged for metrics per group.
-        weighted: metrics weigh samples, where these have weights.
+        weighted: True if metrics weigh samples that have weights.
         runs: predictions by run and fold.
         labels: label of each run and procedure.
-        procedures: the runs of each procedure.
-        sizes: of each fold, on how many samples networks were trained and tested.
-        tasks: the description behind each fold.
-        metadata: by column, what is said of each sample beside its group.
-        calibrated: whether the predictions of each run and procedure are calibrated.
-        folds: where the predictions of runs are pooled, what each run is worth on its folds.
+        procedures: runs of each procedure.
+        sizes: number of training samples and of test samples of each fold.
+        tasks: task description of each fold.
+        metadata: columns of the metadata by name, besides `group`.
+        calibrated: by run and procedure, True if all its predictions are calibrated.
+        folds: metrics of each run on its folds, if predictions are pooled over folds; otherwise None.
         baselines: runs of simple models on features.
-        _sizes: runs among the members of each ensemble.
+        _sizes: number of runs among the members of each ensemble.
     """
 
     metrics: Sequence[str]
@@ -115,9 +116,9 @@ class Answer:
         """Add a network.
 
         Args:
-            network: its names in tables.
+            network: the network.
             predictions: predictions of the test samples.
-            task: the task that is predicted; tests over folds use the number of its training samples.
+            task: the predicted task. Tests over folds use the number of its training samples.
         """
         self.runs.setdefault(network.run, {})[network.fold] = self._weighed(predictions, task)
         self.labels.setdefault(network.procedure, network.procedure_label)
@@ -137,10 +138,9 @@ class Answer:
         """Add an ensemble.
 
         Args:
-            ensemble: its members.
+            ensemble: the ensemble.
             predictions: predictions of the test samples.
-            fold: whose test samples these are, where each fold has an ensemble of its own; None: the ensemble is one of
-                networks of all folds.
+            fold: fold of these samples, if each fold has its own ensemble; None: one ensemble for all folds.
         """
         predictions = self._weighed(predictions, *self.tasks.values())
         self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
@@ -155,7 +155,7 @@ class Answer:
 
     @property
     def sample_groups(self) -> dict[str, str | None]:
-        """The group of each sample, by id."""
+        """Group of each sample, by id."""
         groups: dict[str, str | None] = {}
         for task in self.tasks.values():
             groups |= dict(zip(task.samples["id"], task.samples.get("group", ()), strict=False))
@@ -175,19 +175,19 @@ class Answer:
         return resamples if self.folds is None else with_folds(resamples, self.folds)
 
     def pooled(self) -> "Answer":
-        """Return the answer by predictions that are pooled over folds, each sample once; ensembles are added to it.
+        """Return the answer for predictions that are pooled over folds, each sample once. Add ensembles afterwards.
 
         Raises:
             MMLError: a sample is in several folds.
         """
-        runs = {run: {ALL_FOLDS: pool_out_of_fold(of_run, f"run {run}")} for run, of_run in self.runs.items()}
+        runs = {run: {ALL_FOLDS: pool_out_of_fold(folds, f"run {run}")} for run, folds in self.runs.items()}
         return replace(self, runs=runs, folds=self.resample())
 
     def tables(self, uncalibrated: Mapping[str, Mapping[int, AnyPredictions]]) -> dict[str, pd.DataFrame]:
-        """Return all tables of the answer, by the outputs of the rule `compare_runs`.
+        """Return all tables of the answer, by the names of the outputs of the rule `compare_runs`.
 
         Args:
-            uncalibrated: test predictions of calibrated networks before, by run and fold.
+            uncalibrated: test predictions of calibrated networks before the calibration, by run and fold.
         """
         resamples = self.resample()
         return {
@@ -200,7 +200,7 @@ class Answer:
         }
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
-        """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
+        """Return a row for each procedure, the best first, each followed by its runs, and the ensemble last."""
         texts: dict[str, dict[str, str]] = {run: {"label": label} for run, label in self.labels.items()}
         if any(self.calibrated.values()):
             for run, calibrated in self.calibrated.items():
@@ -208,19 +208,19 @@ class Answer:
         return leaderboard(standings(resamples), self.metrics[0], texts)
 
     def differences(self, resamples: Resamples) -> pd.DataFrame:
-        """Return the difference of each two procedures, and of the ensemble to each; each says what it is about."""
+        """Return the difference of each pair of procedures, and of the ensemble to each procedure."""
         tables = [compare(resamples), compare_ensembles(resamples)]
         kept = [table for table in tables if len(table)] or tables[:1]
         return pd.concat(kept, ignore_index=True)
 
     def fold_tests(self, resamples: Resamples) -> pd.DataFrame:
-        """Return the corrected resampled t-test of each two procedures over their folds."""
+        """Return the corrected resampled t-test of each pair of procedures over their folds."""
         by_fold = self.folds or resamples
         numbers = dict.fromkeys(fold for folds in by_fold.runs.values() for fold in folds)
         return compare_folds(by_fold, {fold: self.sizes.get(fold, (1, 1)) for fold in numbers})
 
     def classes(self) -> pd.DataFrame:
-        """Return the metrics of each network and ensemble for each class; nothing for a regression."""
+        """Return the metrics of each network and ensemble for each class; an empty table for a regression."""
         return _stacked(
             (run, fold, class_table(predictions, self._task(fold).header["classes"], f"run {run}"))
             for run, folds in self.runs.items()
@@ -229,8 +229,10 @@ class Answer:
         )
 
     def groups(self) -> pd.DataFrame:
-        """Return the metrics of each network for each group of samples, if there are some and not too many: for each
-        value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
+        """Return the metrics of each network for each group of samples.
+
+        Groups are the values of the column `group` and of columns of the metadata; for many different numbers, their
+        quartiles in the data set. Columns with a single value, or with more than `MOST_GROUPS`, are left out.
         """
         further = {name: sub_groups(column) for name, column in self.metadata.items()}
         tables = []
@@ -251,18 +253,18 @@ class Answer:
         """Return the effect of calibration on each network: `run fold metric before after`.
 
         Args:
-            uncalibrated: test predictions of calibrated networks before, by run and fold.
+            uncalibrated: test predictions of calibrated networks before the calibration, by run and fold.
         """
         rows = []
         for run, folds in uncalibrated.items():
             for fold, predictions in folds.items():
-                weighed_ones = self._weighed(predictions, self._task(fold))
-                before, after = (evaluate(outputs, CALIBRATED) for outputs in (weighed_ones, self.runs[run][fold]))
+                weighted = self._weighed(predictions, self._task(fold))
+                before, after = (evaluate(outputs, CALIBRATED) for outputs in (weighted, self.runs[run][fold]))
                 rows += [(run, fold, metric, before[metric], after[metric]) for metric in CALIBRATED]
         return pd.DataFrame(rows, columns=["run", "fold", "metric", "before", "after"])
 
     def _weighed(self, predictions: AnyPredictions, *tasks: TaskDescription) -> AnyPredictions:
-        """Return predictions of samples of one or more tasks, with the weights of these where metrics weigh samples."""
+        """Return predictions with the weights of their tasks' samples, if metrics weigh samples."""
         weights: dict[str, float] = {}
         for task in tasks if self.weighted else ():
             weights |= task.weights_by_id or {}
@@ -273,11 +275,11 @@ class Answer:
 
 
 def _stacked(tables: Iterable[tuple[str, int, pd.DataFrame]]) -> pd.DataFrame:
-    """Return tables of networks below each other, led by `run` and `fold`, which is empty of ensembles of all folds."""
+    """Return the concatenated tables of networks, with columns `run` and `fold`, which is empty for all folds."""
     parts = []
     for run, fold, table in tables:
-        led = table.copy()
-        led.insert(0, "run", run)
-        led.insert(1, "fold", "" if fold == ALL_FOLDS else fold)
-        parts.append(led)
+        part = table.copy()
+        part.insert(0, "run", run)
+        part.insert(1, "fold", "" if fold == ALL_FOLDS else fold)
+        parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run", "fold"])

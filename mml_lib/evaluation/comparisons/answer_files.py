@@ -1,4 +1,4 @@
-"""Files of an answer: predictions of the compared networks and ensembles."""
+"""Predictions of the compared networks and ensembles, read for an answer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,8 +20,8 @@ def add_networks(
         tasks: paths of the descriptions of all predicted tasks.
     """
     descriptions = {task.header["name"]: task for task in map(TaskDescription.read, tasks)}
-    for network, of_network in zip(networks, predictions, strict=True):
-        answer.add(network, of_network, descriptions[network.task])
+    for network, network_predictions in zip(networks, predictions, strict=True):
+        answer.add(network, network_predictions, descriptions[network.task])
 
 
 def add_ensembles(
@@ -41,8 +41,8 @@ def add_ensembles(
         folds: by predicted task, the fold of the ensemble.
     """
     tasks = dict.fromkeys(network.task for network in networks)
-    for task, ensemble, of_ensemble in zip(tasks, ensembles, predictions, strict=False):
-        answer.add_ensemble(EnsembleStorage.read(ensemble), of_ensemble, folds[task])
+    for task, ensemble, ensemble_predictions in zip(tasks, ensembles, predictions, strict=False):
+        answer.add_ensemble(EnsembleStorage.read(ensemble), ensemble_predictions, folds[task])
 
 
 def read_uncalibrated(

@@ -1,4 +1,4 @@
-"""Curves over the number of training samples, or over another argument of a tag: what procedures are worth at each."""
+"""Curves: metrics of procedures over the number of training samples, or over another argument of a tag."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -35,9 +35,9 @@ class Level:
     """The networks of a procedure at one place of a curve.
 
     Args:
-        x: place at the axis.
-        value: first argument of the tag; NaN of the task without the tag.
-        networks: all of them.
+        x: place on the axis.
+        value: first argument of the tag; NaN for the task without the tag.
+        networks: networks of all subsets, runs and folds.
     """
 
     x: float
@@ -50,24 +50,24 @@ class Level:
         return len({network.point.seed for network in self.networks})
 
     def units(self) -> Networks:
-        """Return the networks by what repeats the curve at this place, and by fold.
+        """Return the networks by repetition and fold.
 
-        These are the subsets, each with the mean over its runs; of a single subset the runs.
+        Repetitions are the subsets, each with the mean over its runs; or the runs, if there is a single subset.
         """
         runs: dict[int, dict[str, dict[int, Resampled]]] = {}
         for network in self.networks:
             runs.setdefault(network.point.seed, {}).setdefault(network.run, {})[network.fold] = network.metrics
         if len(runs) == 1:
             return next(iter(runs.values()))
-        return {f"subset {subset}": _mean(of_subset) for subset, of_subset in sorted(runs.items())}
+        return {f"subset {subset}": _mean(subset_runs) for subset, subset_runs in sorted(runs.items())}
 
 
 def _mean(runs: Networks) -> dict[int, Resampled]:
     """Return the mean over runs of each fold that all of them have."""
-    return {fold: _of_several([run[fold] for run in runs.values()]) for fold in shared_folds(runs.values())}
+    return {fold: _mean_network([run[fold] for run in runs.values()]) for fold in shared_folds(runs.values())}
 
 
-def _of_several(networks: Sequence[Resampled]) -> Resampled:
+def _mean_network(networks: Sequence[Resampled]) -> Resampled:
     resamples = min(network.draws.shape[1] for network in networks)
     draws = np.mean([network.draws[:, :resamples] for network in networks], axis=0)
     return replace(networks[0], values=np.mean([network.values for network in networks], axis=0), draws=draws)
@@ -78,18 +78,18 @@ def levels_of(networks: Iterable[TestedNetwork], counted: bool) -> list[Level]:
 
     Args:
         networks: networks of one procedure.
-        counted: whether a place is a mean number of training samples; otherwise it is the argument of the tag, 0 of the
-            task without it.
+        counted: True if places are mean numbers of training samples; otherwise they are arguments of the tag, and 0 for
+            the task without the tag.
     """
-    of_values: dict[float, list[TestedNetwork]] = {}
+    by_value: dict[float, list[TestedNetwork]] = {}
     for network in networks:
         value = network.point.value
-        of_values.setdefault(np.inf if value is None else float(value), []).append(network)
+        by_value.setdefault(np.inf if value is None else float(value), []).append(network)
     levels = []
-    for value, of_value in of_values.items():
+    for value, members in by_value.items():
         argument = np.nan if np.isinf(value) else value
-        x = float(np.mean([network.trained for network in of_value])) if counted else float(np.nan_to_num(argument))
-        levels.append(Level(x, argument, of_value))
+        x = float(np.mean([network.trained for network in members])) if counted else float(np.nan_to_num(argument))
+        levels.append(Level(x, argument, members))
     return sorted(levels, key=lambda level: level.x)
 
 
@@ -98,22 +98,22 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
 
     Args:
         name: name of the curve.
-        networks: networks of all its tasks.
-        counted: as `levels_of` takes it.
+        networks: networks of all tasks of the curve.
+        counted: see `levels_of`.
 
     Returns:
         `curve procedure metric x value samples tested subsets runs folds networks mean std ci_low ci_high about
-        reason`: the mean number of training `samples`, the number of `tested` samples, seeds of the tag (`subsets`),
-        mean over networks and deviation between them, the 95 % interval, what it is about (`ABOUT`), and why there is
-        none.
+        reason`: the mean number of training `samples`, the number of `tested` samples, the number of seeds of the tag
+        (`subsets`), mean and standard deviation over networks, the 95 % interval and its subject (see `ABOUT`), or the
+        reason for a missing interval.
 
     Raises:
         MMLError: networks are tested on different samples.
     """
     _check_samples(name, networks)
     rows = []
-    for procedure, of_procedure in by_procedure(networks).items():
-        for level in levels_of(of_procedure, counted):
+    for procedure, members in by_procedure(networks).items():
+        for level in levels_of(members, counted):
             labels = {
                 "curve": name,
                 "procedure": procedure,
@@ -126,11 +126,12 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
                 "folds": len({network.fold for network in level.networks}),
                 "networks": len(level.networks),
             }
-            rows += [{**labels, **_worth(level, metric)} for metric in metrics_of(level.networks)]
+            rows += [{**labels, **_estimate(level, metric)} for metric in metrics_of(level.networks)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _worth(level: Level, metric: str) -> dict:
+def _estimate(level: Level, metric: str) -> dict:
+    """Return the columns of one metric at a place of a curve."""
     interval = estimate(level.units(), metric)
     values = np.array([network.metrics.value(metric) for network in level.networks])
     values = values[~np.isnan(values)]
@@ -168,7 +169,7 @@ def as_text(table: pd.DataFrame, label: str) -> str:
     """Return a curve as a table for a terminal.
 
     Args:
-        table: as `curve_table` gives it.
+        table: result of `curve_table`.
         label: label of the axis.
     """
     view = table[["procedure", "metric"]].copy()

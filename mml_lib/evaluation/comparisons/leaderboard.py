@@ -1,4 +1,4 @@
-"""The leaderboard: what each procedure is worth, and which cannot be told apart from the best; its runs; ensembles."""
+"""The leaderboard: metrics of procedures, their runs and ensembles, with differences to the best procedure."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ from mml_lib.evaluation.run_comparison import ALPHA, Resamples, holm
 from mml_lib.evaluation.run_labels import MARK
 
 RUN, ENSEMBLE = "run", "ensemble"
-"""Kinds of rows beside `procedure`: runs of a procedure that has several, and the ensemble, whose name this is too."""
+"""Kinds of rows besides `procedure`: runs of procedures with several runs, and the ensemble, which has this name."""
 
 ABOUT = {
     PROCEDURE: "95 % interval of the expected metric of one network that the procedure trains. It accounts for new "
@@ -41,65 +41,67 @@ DIFFERENCE = ["difference", "difference" + LOW, "difference" + HIGH, "p", "p_hol
 def standings(resamples: Resamples) -> pd.DataFrame:
     """Return the metrics of each procedure, run and ensemble: one row for each of them and each metric.
 
-    Procedures are compared with the best procedure. As the same samples tell which one that is, p is corrected for all
-    pairs, by the procedure of Holm with as many comparisons. Runs of procedures that have several are compared with the
-    best run, and ensembles, which have no rank, with the best procedure; both as networks.
+    Procedures are compared with the best procedure. Because the same samples determine the best one, p is corrected by
+    the procedure of Holm for the number of all pairs. Runs of procedures with several runs are compared with the best
+    run, ensembles with the best procedure; both comparisons are about networks. Ensembles have no rank.
 
     Returns:
         `metric kind procedure run runs folds mean std ci_low ci_high about reason rank difference difference_low
-        difference_high p p_holm among_best`: the mean over networks with its interval; the rank among its kind (1 the
-        best; NaN where it is undefined, equal ones share the first); by how much it exceeds the best (negative is
-        worse, unless lower is better); of procedures, whether it is the best, or p_holm > 0.05, or nothing tells: a
-        single network tells nothing of its procedure.
+        difference_high p p_holm among_best`: the mean over networks with its interval; the rank within the kind (1 is
+        the best, NaN if undefined, ties share the lowest rank); the mean less that of the best. `among_best` is True
+        for procedures that are the best or do not differ significantly from it (p_holm > 0.05), and for procedures with
+        a single network, which cannot be compared.
     """
     procedures = resamples.members()
     single = {run: {run: folds} for run, folds in resamples.runs.items()}
     runs = {run: single[run] for networks in procedures.values() for run in networks}
-    of_run = {run: name for name, networks in procedures.items() for run in networks}
+    procedure_by_run = {run: name for name, networks in procedures.items() for run in networks}
     repeated = {run for networks in procedures.values() if len(networks) > 1 for run in networks}
     tables = []
     for metric in resamples.metrics:
-        table, best = _beside_best(_rows(PROCEDURE, procedures, metric), procedures, metric, PROCEDURE)
+        table, best = _with_best(_rows(PROCEDURE, procedures, metric), procedures, metric, PROCEDURE)
         lone = [next(iter(networks)) if len(networks) == 1 else "" for networks in procedures.values()]
         tables.append(table.assign(procedure=table["name"], run=lone))
         if repeated:
-            table, _ = _beside_best(_rows(RUN, runs, metric), runs, metric, NETWORKS)
-            table = table.assign(procedure=table["name"].map(of_run), run=table["name"], among_best=False)
+            table, _ = _with_best(_rows(RUN, runs, metric), runs, metric, NETWORKS)
+            table = table.assign(procedure=table["name"].map(procedure_by_run), run=table["name"], among_best=False)
             tables.append(table[table["run"].isin(repeated)])
         if resamples.ensembles:
             ensembles = {name: single[name] for name in resamples.ensembles}
-            table = _to(_rows(ENSEMBLE, ensembles, metric), ensembles, procedures.get(best), metric, NETWORKS, 1)
+            table = _with_differences(
+                _rows(ENSEMBLE, ensembles, metric), ensembles, procedures.get(best), metric, NETWORKS, 1
+            )
             tables.append(table.assign(procedure="", run=table["name"], rank=np.nan, among_best=False))
-    whole = pd.concat([table.dropna(axis=1, how="all") for table in tables], ignore_index=True)
-    return whole.reindex(columns=["metric", *KEYS, *ESTIMATE, "rank", *DIFFERENCE, "among_best"])
+    rows = pd.concat([table.dropna(axis=1, how="all") for table in tables], ignore_index=True)
+    return rows.reindex(columns=["metric", *KEYS, *ESTIMATE, "rank", *DIFFERENCE, "among_best"])
 
 
 def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFrame:
-    """Return a metric of some entries, by their `name`."""
+    """Return the estimates of a metric, one row for each `name` of an entry."""
     rows = []
     for name, runs in entries.items():
         interval = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
-        folds = {fold: network.folds for of_run in runs.values() for fold, network in of_run.items()}
+        folds = {fold: network.folds for networks in runs.values() for fold, network in networks.items()}
         rows.append(
             (metric, kind, name, len(runs), sum(folds.values()), *interval[:4], interval.about, interval.reason)
         )
     return pd.DataFrame(rows, columns=["metric", "kind", "name", *ESTIMATE])
 
 
-def _beside_best(
+def _with_best(
     table: pd.DataFrame, entries: Mapping[str, Networks], metric: str, about: str
 ) -> tuple[pd.DataFrame, str]:
-    """Return a table with ranks, differences to the best and marks of the best; and the name of the best, or ""."""
+    """Return a table with ranks, differences to the best and `among_best`, and the name of the best, or ""."""
     sign = 1 if lower_is_better(name_per_sample(metric)) else -1
     table["rank"] = _ranks(sign * table["mean"].to_numpy())
     best = next(iter(table["name"][table["rank"] == 1]), "")
     number = int(table["mean"].notna().sum())
-    table = _to(table, entries, entries.get(best), metric, about, number * (number - 1) // 2)
-    told_apart = (table["p_holm"] <= ALPHA) & (table["compared"] == PROCEDURE)
-    return table.assign(among_best=table["mean"].notna() & ~told_apart), best
+    table = _with_differences(table, entries, entries.get(best), metric, about, number * (number - 1) // 2)
+    differs = (table["p_holm"] <= ALPHA) & (table["compared"] == PROCEDURE)
+    return table.assign(among_best=table["mean"].notna() & ~differs), best
 
 
-def _to(
+def _with_differences(
     table: pd.DataFrame,
     entries: Mapping[str, Networks],
     best: Networks | None,
@@ -107,31 +109,31 @@ def _to(
     about: str,
     comparisons: int,
 ) -> pd.DataFrame:
-    """Return a table with the differences of its entries to the best, which is compared with none."""
-    unknown = Comparison(np.nan, np.nan, np.nan, np.nan, "", "")
+    """Return a table with the differences of its entries to the best; NaN for the best itself."""
+    undefined = Comparison(np.nan, np.nan, np.nan, np.nan, "", "")
     rows = [
         compare_procedures(entries[name], best, metric, about)
         if best is not None and entries[name] is not best
-        else unknown
+        else undefined
         for name in table["name"]
     ]
-    differences = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared", "untold"], index=table.index)
-    return table.join(differences.drop(columns="untold").assign(p_holm=holm(differences["p"].to_numpy(), comparisons)))
+    differences = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared", "why"], index=table.index)
+    return table.join(differences.drop(columns="why").assign(p_holm=holm(differences["p"].to_numpy(), comparisons)))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Return ranks from 1, the least, on; what differs by rounding only shares the first, NaN has none."""
-    behind = less(values[:, None], values[None]) > 0
-    return np.where(np.isnan(values), np.nan, 1 + behind.sum(axis=1))
+    """Return ranks, 1 for the least value. Values that differ by rounding only share the lowest rank; NaN has none."""
+    greater = less(values[:, None], values[None]) > 0
+    return np.where(np.isnan(values), np.nan, 1 + greater.sum(axis=1))
 
 
 def leaderboard(table: pd.DataFrame, main: str, texts: Mapping[str, Mapping[str, str]] | None = None) -> pd.DataFrame:
-    """Return one row for each procedure, the best by the main metric first, its runs beneath it, ensembles last.
+    """Return one row for each procedure, the best by the main metric first, each followed by its runs; ensembles last.
 
     Args:
-        table: as `standings` gives it.
-        main: the metric that orders rows.
-        texts: further columns of each procedure and run, its `label`, for example.
+        table: result of `standings`.
+        main: metric that orders rows.
+        texts: additional columns of each procedure and run, for example `label`.
 
     Returns:
         `kind procedure run`, columns of `texts`, `runs folds`, and for each metric, the main one first, `<metric>` (the
@@ -139,7 +141,7 @@ def leaderboard(table: pd.DataFrame, main: str, texts: Mapping[str, Mapping[str,
         _difference_high _p _p_holm _among_best`.
 
     Raises:
-        MMLError: there is no such metric.
+        MMLError: the main metric is not in the table.
     """
     metrics = list(dict.fromkeys(table["metric"]))
     if main not in metrics:
@@ -150,25 +152,29 @@ def leaderboard(table: pd.DataFrame, main: str, texts: Mapping[str, Mapping[str,
         names = result["run"].where(result["run"] != "", result["procedure"])
         result.insert(place, key, [texts.get(name, {}).get(key, "") for name in names])
     for metric in sorted(metrics, key=lambda name: name != main):
-        own = table[table["metric"] == metric].drop(columns=["metric", "runs", "folds"]).set_index(KEYS)
-        own = own.rename(columns={"ci_low": "low", "ci_high": "high"}).add_prefix(f"{metric}_")
-        result = result.join(own.rename(columns={f"{metric}_mean": metric}), on=KEYS)
+        columns = table[table["metric"] == metric].drop(columns=["metric", "runs", "folds"]).set_index(KEYS)
+        columns = columns.rename(columns={"ci_low": "low", "ci_high": "high"}).add_prefix(f"{metric}_")
+        result = result.join(columns.rename(columns={f"{metric}_mean": metric}), on=KEYS)
     return result
 
 
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return procedures by rank, each with its runs by rank beneath it, and ensembles last."""
-    of_procedure = table[table["kind"] == PROCEDURE].set_index("procedure")["rank"]
+    """Return procedures by rank, each followed by its runs by rank, and ensembles last."""
+    procedure_ranks = table[table["kind"] == PROCEDURE].set_index("procedure")["rank"]
     kinds = table["kind"].map({PROCEDURE: 0, RUN: 1, ENSEMBLE: 2})
-    order = table.assign(last=kinds == 2, above=table["procedure"].map(of_procedure), level=kinds)
+    order = table.assign(last=kinds == 2, above=table["procedure"].map(procedure_ranks), level=kinds)
     keys = ["last", "above", "procedure", "level", "rank", "run"]
     return order.sort_values(keys, na_position="last")[table.columns].reset_index(drop=True)
 
 
 def as_text(board: pd.DataFrame, main: str) -> str:
-    """Return a leaderboard as a table for a terminal: all of the main metric, of others what they are worth.
+    """Return a leaderboard as a table for a terminal: all columns of the main metric, and the means of others.
 
-    `=` marks procedures that are the best of a metric or cannot be told apart from it.
+    `=` marks procedures that are the best by a metric or do not differ significantly from it.
+
+    Args:
+        board: result of `leaderboard`.
+        main: main metric.
     """
     metrics = [column.removesuffix("_among_best") for column in board.columns if column.endswith("_among_best")]
     repeated = (board["kind"] == RUN).any()

@@ -1,4 +1,4 @@
-"""Planned tests: networks whose resampled metrics tables compare, with their names in tables, as params of rules."""
+"""Planned tests: networks that tables compare, with their names in tables, as params of rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class PlannedTest:
     Args:
         task, run, fold: names in tables.
         network: the network.
-        split: split that it is tested on.
-        procedures: names of the procedures that it is a training of.
-        point: point of its task on a curve; None: no curve.
+        split: split that the network is tested on.
+        procedures: names of the procedures that the network belongs to.
+        point: point of the task on a curve; None without a curve.
     """
 
     task: str
@@ -37,7 +37,7 @@ class PlannedTest:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "PlannedTest":
-        """Return a test from params of a rule, which `as_params` made."""
+        """Return a test from params of a rule, made by `as_params`."""
         network = TrainedNetwork(**params["network"])
         point = Point(network.task, params["value"], params["subset"]) if "subset" in params else None
         names = {key: params[key] for key in ("task", "run", "fold", "split")}

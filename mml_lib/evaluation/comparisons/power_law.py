@@ -1,9 +1,9 @@
 """Power laws of learning curves: metric = a + b·n^-c over the number n of training samples, and their extrapolation.
 
 Viering and Loog (The shape of learning curves: a review, IEEE TPAMI 45, 2023) review such laws: a power law with an
-offset fits many learning curves, and none fits all. The uncertainty is by the bootstrap over what repeats each size
-(subsets, or seeds), over folds and over test samples, widened where points lie further off the law than these tell.
-That the curve might go on in another form is no part of it.
+offset fits many learning curves, and no law fits all. The uncertainty is estimated by the bootstrap over the
+repetitions of each size (subsets, or seeds), over folds and over test samples. It is increased if points are further
+from the law than these explain. It does not account for a different form of the curve beyond the observed sizes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from mml_lib.metrics import properties_of
 
 PARAMETERS = 3
 SIZES = PARAMETERS + 1
-"""Sizes that a fit needs."""
+"""Least number of sizes for a fit."""
 FLATTEST, STEEPEST = 0.01, 3.0
 """Least and largest exponent c."""
 FACTORS = (2, 4)
-"""Multiples of the largest size that are extrapolated to."""
+"""Multiples of the largest size for extrapolations."""
 RESAMPLES = 1000
 NO_INTERVAL = "no interval: single trainings, or trainings with equal values, give no information about others"
 COLUMNS = [
@@ -40,10 +40,10 @@ class PowerLaw:
     """A law and its resamples.
 
     Args:
-        largest: size by which sizes are divided.
-        law: limit a, difference to it at the largest size (negative of metrics that grow), and exponent c.
-        draws: the same of each resample, R×3; no row where trainings tell nothing.
-        residual: root of the mean squared distance of the points from the law.
+        largest: largest size, by which sizes are divided.
+        law: limit a, difference to it at the largest size (negative if the metric increases), and exponent c.
+        draws: the same numbers for each resample, R×3; no rows if the variance cannot be estimated.
+        residual: root mean squared distance of the points from the law.
     """
 
     largest: float
@@ -52,11 +52,11 @@ class PowerLaw:
     residual: float
 
     def at(self, sizes: np.ndarray | float) -> np.ndarray:
-        """Return the metric at some sizes, N."""
+        """Return the metric of the law at N sizes."""
         return _law(np.asarray(sizes, float) / self.largest, *self.law)
 
     def interval(self, sizes: np.ndarray) -> np.ndarray:
-        """Return the ends of the 95 % interval at some sizes, 2×N; NaN where nothing tells them."""
+        """Return the ends of the 95 % interval at N sizes, 2×N; NaN without resamples."""
         if not len(self.draws):
             return np.full((2, len(sizes)), np.nan)
         scaled = np.asarray(sizes, float) / self.largest
@@ -65,7 +65,7 @@ class PowerLaw:
 
     @cached_property
     def parameters(self) -> pd.DataFrame:
-        """The parameters a, b and c, with their intervals: `value low high`."""
+        """Parameters a, b and c with their 95 % intervals: columns `value low high`."""
         laws = np.concatenate([self.law[None], self.draws])
         laws[:, 1] *= self.largest ** laws[:, 2]
         ends = np.percentile(laws[1:], (2.5, 97.5), axis=0) if len(laws) > 1 else np.full((2, 3), np.nan)
@@ -82,14 +82,14 @@ def _slopes(scaled: np.ndarray, limit: float, scale: float, exponent: float) -> 
 
 
 def fit_law(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
-    """Return the law of least squares: limit, difference to it at size 1, and exponent.
+    """Return the least-squares law: limit, difference to it at size 1, and exponent.
 
-    The limit lies within the bounds of the metric, more samples make it no worse, and the exponent lies between
-    `FLATTEST` and `STEEPEST`.
+    The limit is within the bounds of the metric, the metric does not become worse with more samples, and the exponent
+    is between `FLATTEST` and `STEEPEST`.
 
     Args:
         scaled: sizes as shares of the largest, N.
-        values: of the metric, N.
+        values: values of the metric, N.
         metric: name of the metric.
 
     Raises:
@@ -105,16 +105,16 @@ def fit_law(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
 
 
 def _signs(metric: str) -> tuple[float, float]:
-    """Return the bounds of the difference to the limit: more samples make no metric worse."""
+    """Return the bounds of the difference to the limit, so that metrics do not become worse with more samples."""
     return (0.0, np.inf) if lower_is_better(name_per_sample(metric)) else (-np.inf, 0.0)
 
 
 def _laws(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
-    """Return the laws of least squares of many curves at once, R×3, by trying exponents; the rest is linear.
+    """Return the least-squares laws of many curves at once, R×3, by a grid of exponents; other parameters are linear.
 
     Args:
         scaled: sizes as shares of the largest, N.
-        values: of the metric, R×N.
+        values: values of the metric, R×N.
         metric: name of the metric.
     """
     exponents = np.geomspace(FLATTEST, STEEPEST, 150)
@@ -126,15 +126,15 @@ def _laws(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
     limit = means - scale * mean_powers
     outside = (limit < low) | (limit > high)
     limit = np.clip(limit, low, high)
-    of_limit = ((values @ powers.T) - limit * powers.sum(axis=1)) / (powers**2).sum(axis=1)
-    scale = np.where(outside, np.clip(of_limit, *_signs(metric)), scale)
+    clipped_scale = ((values @ powers.T) - limit * powers.sum(axis=1)) / (powers**2).sum(axis=1)
+    scale = np.where(outside, np.clip(clipped_scale, *_signs(metric)), scale)
     errors = ((limit[..., None] + scale[..., None] * powers - values[:, None]) ** 2).sum(axis=-1)
     best = (np.arange(len(values)), errors.argmin(axis=1))
     return np.stack([limit[best], scale[best], exponents[best[1]]], axis=1)
 
 
 def _bounds(metric: str) -> tuple[float, float]:
-    """Return the least and the largest limit of a metric."""
+    """Return the bounds of the limit of a metric."""
     properties = properties_of(name_per_sample(metric))
     if properties is None:
         return -np.inf, np.inf
@@ -149,8 +149,8 @@ class Repeats:
     """Values of a metric at one size.
 
     Args:
-        values: units (subsets, or runs) × folds.
-        draws: on resamples of the test samples, mean over the networks, R.
+        values: values of the metric, units (subsets, or runs) × folds.
+        draws: mean over the networks on each resample of the test samples, R.
     """
 
     values: np.ndarray
@@ -158,7 +158,7 @@ class Repeats:
 
     @classmethod
     def of(cls, networks: Networks, metric: str) -> "Repeats | None":
-        """Return the repeats of a size; None where a metric is undefined."""
+        """Return the repeats of a size; None if the metric is undefined for any network."""
         folds = shared_folds(networks.values())
         cells = [[unit[fold] for fold in folds] for unit in networks.values()]
         values = np.array([[cell.value(metric) for cell in row] for row in cells])
@@ -173,12 +173,12 @@ class Repeats:
         return float(self.values.mean())
 
     @property
-    def of_units(self) -> np.ndarray:
+    def unit_deviations(self) -> np.ndarray:
         """Deviations of units from their mean, corrected for their small number."""
         return _deviations(self.values.mean(axis=1))
 
     @property
-    def of_folds(self) -> np.ndarray:
+    def fold_deviations(self) -> np.ndarray:
         """Deviations of folds from their mean, corrected for their small number."""
         return _deviations(self.values.mean(axis=0))
 
@@ -188,10 +188,10 @@ def _deviations(means: np.ndarray) -> np.ndarray:
 
 
 def fit(levels: Sequence[Level], metric: str, seed: int = 0) -> PowerLaw | str:
-    """Return the power law of a procedure's learning curve, or why there is none.
+    """Return the power law of a procedure's learning curve, or the reason why there is none.
 
     Args:
-        levels: of the curve, whose places are numbers of training samples.
+        levels: levels of the curve, with numbers of training samples as places.
         metric: name of the metric.
         seed: seed of the bootstrap.
     """
@@ -202,7 +202,7 @@ def fit(levels: Sequence[Level], metric: str, seed: int = 0) -> PowerLaw | str:
 
 
 def law_of(sizes: np.ndarray, points: Sequence[Repeats], metric: str, seed: int = 0) -> PowerLaw | str:
-    """Return the power law of some points, or why there is none.
+    """Return the power law of points, or the reason why there is none.
 
     Args:
         sizes: numbers of training samples, N.
@@ -226,25 +226,25 @@ def law_of(sizes: np.ndarray, points: Sequence[Repeats], metric: str, seed: int 
 
 
 def _drawn(points: Sequence[Repeats], rng: np.random.Generator) -> np.ndarray:
-    """Return by how much the mean of each size deviates in resamples, R×sizes; none where each has a single training.
+    """Return the deviations of the mean of each size in resamples, R×sizes; no rows if each size has a single training.
 
-    Units are drawn at each size, folds and test samples in all alike, as all sizes have the same. The deviation of a
-    single unit is drawn from those of the other sizes. What is drawn is widened for the few degrees of freedom of all
-    sizes together, by Student's quantile to the normal one.
+    Units are drawn for each size. Folds and test samples are drawn jointly for all sizes, which share them. The
+    deviation of a single unit is drawn from those of the other sizes. Deviations are multiplied by the ratio of
+    Student's quantile to the normal one, for the degrees of freedom of all sizes together.
     """
     units = [len(point.values) for point in points]
     folds = min(point.values.shape[1] for point in points)
     freedom = sum(number - 1 for number in units) + len(points) * (folds - 1) * (max(units) == 1)
     if not freedom:
         return np.empty((0, len(points)))
-    every = np.concatenate([point.of_units for point in points if len(point.values) > 1] or [np.zeros(1)])
-    picked = rng.integers(folds, size=(RESAMPLES, folds))
+    all_units = np.concatenate([point.unit_deviations for point in points if len(point.values) > 1] or [np.zeros(1)])
+    drawn_folds = rng.integers(folds, size=(RESAMPLES, folds))
     columns = []
     for point, number in zip(points, units, strict=True):
-        pool = point.of_units if number > 1 else every
+        pool = point.unit_deviations if number > 1 else all_units
         deviation = rng.choice(pool, (RESAMPLES, number)).mean(axis=1)
         if folds > 1 and point.values.shape[1] == folds:
-            deviation = deviation + point.of_folds[picked].mean(axis=1)
+            deviation = deviation + point.fold_deviations[drawn_folds].mean(axis=1)
         columns.append(deviation * quantile(freedom) / quantile(np.inf))
     deviations = np.stack(columns, axis=1)
     resamples = min(len(point.draws) for point in points)
@@ -255,32 +255,32 @@ def _drawn(points: Sequence[Repeats], rng: np.random.Generator) -> np.ndarray:
 
 
 def _misfit(distances: np.ndarray, deviations: np.ndarray) -> float:
-    """Return the deviation of points from a law that their repeats do not account for.
+    """Return the standard deviation of points from a law that their repeats do not explain.
 
     Args:
-        distances: of the points from the law, N.
-        deviations: of their resamples, R×N.
+        distances: distances of the points from the law, N.
+        deviations: deviations of their resamples, R×N.
     """
     if not len(deviations):
         return 0.0
-    of_repeats = float((deviations**2).mean())
-    return float(np.sqrt(max(0.0, (distances**2).sum() / (len(distances) - PARAMETERS) - of_repeats)))
+    variance_of_repeats = float((deviations**2).mean())
+    return float(np.sqrt(max(0.0, (distances**2).sum() / (len(distances) - PARAMETERS) - variance_of_repeats)))
 
 
 def fit_table(
     name: str, networks: Sequence[TestedNetwork], laws: dict[tuple[str, str], PowerLaw | str]
 ) -> pd.DataFrame:
-    """Return the parameters of laws and what they extrapolate.
+    """Return the parameters of laws, and their extrapolations.
 
     Args:
         name: name of the curve.
-        networks: networks of all its tasks.
-        laws: by procedure and metric.
+        networks: networks of all tasks of the curve.
+        laws: laws by procedure and metric.
 
     Returns:
         A row for each procedure, metric and multiple of the samples: `curve procedure metric sizes a a_low a_high b
         b_low b_high c c_low c_high residual factor samples mean ci_low ci_high reason`: `samples` is `factor` times the
-        largest size; `reason` says why there is no law, or no interval.
+        largest size. `reason` explains a missing law or interval.
     """
     rows = []
     sizes = {procedure: len(levels_of(members, True)) for procedure, members in by_procedure(networks).items()}
@@ -295,13 +295,13 @@ def fit_table(
         for factor in FACTORS:
             samples = factor * law.largest
             (low,), (high,) = law.interval(np.array([samples]))
-            of_size = {"factor": factor, "samples": samples, "mean": law.at(samples), "ci_low": low, "ci_high": high}
-            rows.append({**labels, **of_size, "residual": law.residual, "reason": reason})
+            point = {"factor": factor, "samples": samples, "mean": law.at(samples), "ci_low": low, "ci_high": high}
+            rows.append({**labels, **point, "residual": law.residual, "reason": reason})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def fit_all(networks: Sequence[TestedNetwork]) -> dict[tuple[str, str], PowerLaw | str]:
-    """Return the law of each procedure and metric, or why there is none."""
+    """Return the law of each procedure and metric, or the reason why there is none."""
     return {
         (procedure, metric): fit(levels_of(members, True), metric)
         for procedure, members in by_procedure(networks).items()
@@ -310,14 +310,15 @@ def fit_all(networks: Sequence[TestedNetwork]) -> dict[tuple[str, str], PowerLaw
 
 
 def sentences(laws: Mapping[tuple[str, str], PowerLaw | str]) -> list[str]:
-    """Return why there are no laws, and what those of the first metric extrapolate."""
+    """Return the reasons for missing laws, and the extrapolations for the first metric."""
     lines = list(dict.fromkeys(law for law in laws.values() if isinstance(law, str)))
     metric = next((metric for _, metric in laws), "")
-    for (procedure, of), law in laws.items():
-        if of == metric and isinstance(law, PowerLaw):
-            named = f"{procedure}: " if procedure else ""
-            words = "{0}{1} with {2} times the samples: {3}"
-            lines += [words.format(named, metric, factor, _extrapolated(law, factor)) for factor in FACTORS]
+    for (procedure, law_metric), law in laws.items():
+        if law_metric == metric and isinstance(law, PowerLaw):
+            prefix = f"{procedure}: " if procedure else ""
+            lines += [
+                f"{prefix}{metric} with {factor} times the samples: {_extrapolated(law, factor)}" for factor in FACTORS
+            ]
     return lines
 
 

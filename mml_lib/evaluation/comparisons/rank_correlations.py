@@ -1,9 +1,10 @@
 """Rank correlation of distances between tasks and gains of transfer: do near sources help more?
 
-Of each target, the sources are ranked by nearness and by gain. Their agreement is the weighted Kendall's tau of Vigna
-(A weighted correlation index for rankings with ties, WWW 2015), as `scipy.stats.weightedtau` computes it: exchanging
-the sources of ranks r and s (0 the first) weighs 1/(r+1) + 1/(s+1), and the mean is taken of ranks by nearness and by
-gain. So the order of the best sources counts most. 1: the nearest source helps most, and so on; -1: the farthest does.
+For each target, sources are ranked by nearness and by gain. The agreement of the two rankings is Vigna's weighted
+Kendall's tau (A weighted correlation index for rankings with ties, WWW 2015), as computed by `scipy.stats.weightedtau`:
+an exchange of the sources of ranks r and s (from 0) has the weight 1/(r+1) + 1/(s+1), averaged over ranks by nearness
+and by gain. Thus the order of the best sources counts most. It is 1 if gains decrease with distance, and -1 if they
+increase.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,41 +16,41 @@ import pandas as pd
 from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
 
 FEWEST = 3
-"""Sources of a target that a rank correlation needs."""
+"""Least number of sources of a target for a rank correlation."""
 DRAWS = 10_000
-"""Bootstrap resamples of the targets."""
+"""Number of bootstrap resamples of the targets."""
 COLUMNS = ["measure", "setting", "metric", "target", "sources", "targets", "tau", "tau_low", "tau_high", "reason"]
 
 
 def correlation_table(
     gains: pd.DataFrame, distances: Mapping[str, pd.DataFrame], tasks: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Return the rank correlation of nearness and gain, of each measure over all targets and for each target.
+    """Return the rank correlation of nearness and gain for each measure, over all targets and for each target.
 
     Args:
-        gains: as `mml_lib.evaluation.comparisons.transfer_gains.gain_table` gives them, in one metric.
-        distances: by measure; row = source, column = target, NaN = undefined.
-        tasks: tasks by the names of targets in the gains; those left out have the same name.
+        gains: result of `mml_lib.evaluation.comparisons.transfer_gains.gain_table`, in one metric.
+        distances: matrices by measure; row = source, column = target, NaN = undefined.
+        tasks: names of tasks by names of targets in the gains, if they differ.
 
     Returns:
-        `measure setting metric target sources targets tau tau_low tau_high reason`: the row without a target has the
-        mean over targets, with a 95 % percentile interval by the bootstrap over targets; `sources` is the number of
-        sources with a gain and a distance, in that row the least of the targets that count; `reason` says why a value
-        or an interval is missing.
+        `measure setting metric target sources targets tau tau_low tau_high reason`: rows without a target contain the
+        mean over targets, with a 95 % percentile interval by the bootstrap over targets. `sources` is the number of
+        sources with a gain and a distance; without a target, the least of these numbers. `reason` explains a missing
+        value or interval.
     """
     rows: list[dict[str, Any]] = []
     for measure, matrix in distances.items():
         for setting, of_setting in gains.fillna({"setting": ""}).groupby("setting", sort=False):
             keys = {"measure": measure, "setting": setting, "metric": of_setting["metric"].iloc[0]}
-            own = [
-                {**keys, "target": target, **_of_target(of_target, matrix, (tasks or {}).get(target, target))}
+            target_rows = [
+                {**keys, "target": target, **_target_correlation(of_target, matrix, (tasks or {}).get(target, target))}
                 for target, of_target in of_setting.groupby("target", sort=False)
             ]
-            rows += [{**keys, "target": "", **_over_targets(own)}, *own]
+            rows += [{**keys, "target": "", **_mean_correlation(target_rows)}, *target_rows]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"sources": "Int64", "targets": "Int64"})
 
 
-def _of_target(gains: pd.DataFrame, distances: pd.DataFrame, task: str) -> dict[str, Any]:
+def _target_correlation(gains: pd.DataFrame, distances: pd.DataFrame, task: str) -> dict[str, Any]:
     """Return the correlation over the sources of one target."""
     if task not in distances.columns:
         return {"sources": 0, "tau": np.nan, "reason": f"the distances have no target {task}"}
@@ -72,7 +73,7 @@ def weighted_tau(near: np.ndarray, gain: np.ndarray) -> tuple[float, str]:
     return float(weightedtau(near, gain).statistic), ""
 
 
-def _over_targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _mean_correlation(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the mean over targets that have a correlation, with its interval."""
     defined = [row for row in rows if not np.isnan(row["tau"])]
     if not defined:

@@ -6,13 +6,13 @@ import pandas as pd
 
 
 def numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
-    """Return numbers as texts, empty where they are missing."""
+    """Return numbers as texts; empty texts for NaN."""
     values = column.astype(float)
     return values.map(style.format).where(values.notna(), "")
 
 
 def intervals(low: pd.Series, high: pd.Series, style: str = "{:.4f}") -> pd.Series:
-    """Return intervals as texts, empty where they are missing."""
+    """Return intervals as texts; empty texts for NaN."""
     return (numbers(low, style) + " … " + numbers(high, style)).where(low.notna(), "")
 
 

@@ -1,4 +1,4 @@
-"""Tested networks: resampled metrics with the procedures, tasks and sample numbers that they belong to."""
+"""Tested networks: resampled metrics with their procedures, tasks and numbers of samples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from mml_lib.tasks.description import TaskDescription
 
 @dataclass(frozen=True)
 class TestedNetwork:
-    """One network and what it is worth on the samples that it is tested on.
+    """A network and its metrics on the test samples.
 
     Args:
         task: name of the task in tables.
-        procedures: names of the procedures that it is a training of.
+        procedures: names of the procedures that the network belongs to.
         run, fold: names in tables.
-        split: split that it is tested on.
+        split: split that the network is tested on.
         metrics: metrics on the samples and on resamples of them.
         tested: number of test samples.
-        trained: number of samples that it was trained on.
-        point: point of its task on a curve; that of a task without tags where there is no curve.
+        trained: number of training samples.
+        point: point of the task on a curve; without a curve, the point of a task without tags.
     """
 
     __test__ = False  # no class of tests
@@ -48,9 +48,9 @@ def read_tested(
     """Read the resampled metrics of networks.
 
     Args:
-        networks: the networks, as `PlannedTest.as_params` gives them.
-        resampled: the file of each.
-        tasks: descriptions of the tasks that they were trained on.
+        networks: results of `PlannedTest.as_params`, N.
+        resampled: path of the resampled metrics of each network, N.
+        tasks: paths of the descriptions of the tasks that they were trained on.
 
     Raises:
         MMLError: a file is missing, damaged, or of a newer format.
@@ -59,10 +59,10 @@ def read_tested(
     tested = []
     for test, path in zip(map(PlannedTest.of, networks), resampled, strict=True):
         columns = described[test.network.task].column
-        training, own = columns["split"] == "train", columns["fold"] == test.network.fold
-        of_split = training & own if test.split == "val" else columns["split"] == test.split
+        training, in_fold = columns["split"] == "train", columns["fold"] == test.network.fold
+        of_split = training & in_fold if test.split == "val" else columns["split"] == test.split
         of_split = of_split if of_split.any() else columns["split"] == test.split
-        numbers = int(of_split.sum()), int(np.sum(training & ~own))
+        numbers = int(of_split.sum()), int(np.sum(training & ~in_fold))
         point = test.point or Point(test.network.task, None, 0)
         names = test.task, test.procedures, test.run, test.fold, test.split
         tested.append(TestedNetwork(*names, read_resampled(path), *numbers, point))
@@ -70,7 +70,7 @@ def read_tested(
 
 
 def metrics_of(networks: Iterable[TestedNetwork]) -> list[str]:
-    """Return the metrics that some networks have, in their order."""
+    """Return the names of all metrics of networks, in their order."""
     return list(dict.fromkeys(name for network in networks for name in network.metrics.metrics))
 
 
@@ -92,5 +92,5 @@ def runs_of(networks: Iterable[TestedNetwork]) -> Networks:
 
 
 def samples_of(networks: Iterable[TestedNetwork]) -> int:
-    """Return how many different samples networks are tested on."""
+    """Return the number of different samples that networks are tested on."""
     return sum({network.metrics.sample_set: network.tested for network in networks}.values())

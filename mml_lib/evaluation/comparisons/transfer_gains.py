@@ -1,4 +1,4 @@
-"""Gains of transfer: what networks that start from a source are worth more than networks trained from scratch."""
+"""Gains of transfer: improvement of networks that start from a source over networks trained from scratch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,39 +30,39 @@ def gain_table(networks: Sequence[TestedNetwork], transfers: Sequence[Mapping[st
 
     Args:
         networks: networks of all targets and procedures.
-        transfers: `source setting procedure scratch`: names of the procedures that are compared.
-        metric: metric that gains are in.
+        transfers: `source`, `setting`, and names of the compared procedures, `procedure` and `scratch`.
+        metric: metric of the gains.
 
     Returns:
         `source setting target split metric gain gain_low gain_high p p_holm mean scratch_mean runs folds samples about
-        reason`: the gain is positive where the source improves the metric, also where small values are good; p_holm
-        is corrected over the sources of a target; `reason` says why a value or an interval is missing.
+        reason`: a positive gain is an improvement, whatever the direction of the metric. `p_holm` is corrected over
+        the sources of a target. `reason` explains a missing value or interval.
     """
     targets: dict[str, list[TestedNetwork]] = {}
     for network in networks:
         if metric in metrics_of([network]):
             targets.setdefault(network.task, []).append(network)
     rows: list[dict[str, Any]] = []
-    for target, of_target in targets.items():
-        members = by_procedure(of_target)
-        own = [_row(transfer, members, metric) for transfer in transfers]
-        corrected = holm(np.array([row["p"] for row in own]))
-        for row, p_holm in zip(own, corrected, strict=True):
+    for target, target_networks in targets.items():
+        members = by_procedure(target_networks)
+        target_rows = [_row(transfer, members, metric) for transfer in transfers]
+        corrected = holm(np.array([row["p"] for row in target_rows]))
+        for row, p_holm in zip(target_rows, corrected, strict=True):
             rows.append({"target": target, "metric": metric, **row, "p_holm": p_holm})
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.astype(dict.fromkeys(("runs", "folds", "samples"), "Int64"))
 
 
 def _row(transfer: Mapping[str, str], members: Mapping[str, Sequence[TestedNetwork]], metric: str) -> dict[str, Any]:
-    """Return the gain of a procedure over that from scratch."""
+    """Return the gain of a procedure over the one from scratch."""
     row = {key: transfer[key] for key in ("source", "setting")}
-    networks, others = (members.get(transfer[key]) for key in ("procedure", "scratch"))
-    if not networks or not others:
+    networks, scratch_networks = (members.get(transfer[key]) for key in ("procedure", "scratch"))
+    if not networks or not scratch_networks:
         return row | {"p": np.nan, "reason": "no network of the target has this source"}
-    own, scratch = runs_of(networks), runs_of(others)
+    own, scratch = runs_of(networks), runs_of(scratch_networks)
     difference = compare_procedures(own, scratch, metric)
     sign = -1.0 if lower_is_better(name_per_sample(metric)) else 1.0
-    low, high = sorted((sign * difference.low, sign * difference.high))  # as it is where both are NaN
+    low, high = sorted((sign * difference.low, sign * difference.high))  # two NaN remain NaN
     return row | {
         "split": networks[0].split,
         **{"gain": sign * difference.difference, "gain_low": low, "gain_high": high, "p": difference.p},
@@ -73,7 +73,7 @@ def _row(transfer: Mapping[str, str], members: Mapping[str, Sequence[TestedNetwo
 
 
 def gain_matrix(gains: pd.DataFrame, values: str = "gain") -> pd.DataFrame:
-    """Return gains as a matrix: row = source (and setting, if it has several), column = target; NaN: undefined."""
+    """Return gains as a matrix: row = source with its setting, column = target; NaN = undefined."""
     rows, targets = row_labels(gains), list(dict.fromkeys(gains["target"]))
     matrix = gains.assign(source=rows).pivot(index="source", columns="target", values=values)
     matrix = matrix.reindex(index=list(dict.fromkeys(rows)), columns=targets)

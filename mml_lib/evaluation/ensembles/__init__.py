@@ -1,4 +1,4 @@
-"""Ensembles: which networks to take, with which weights, and what they predict together.
+"""Ensembles: selection of networks and weights, and combined predictions.
 
-`selection` chooses, by `options`; `storage` keeps the choice; `combining` predicts with it.
+`ensemble_selection` selects by `options`, `ensemble_storage` stores the selection, `combining` predicts with it.
 """

@@ -1,4 +1,4 @@
-"""Combining: what the members of an ensemble predict together."""
+"""Combined predictions of the members of an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,15 +14,19 @@ from mml_lib.task_types import TASK_TYPES
 
 
 def combine(storage: EnsembleStorage, predictions: Sequence[AnyPredictions]) -> AnyPredictions:
-    """Return the predictions of an ensemble on a split, from the predictions of its members in their order.
+    """Return the predictions of an ensemble on a split.
 
-    Of classes the logarithms of the weighted mean of probabilities (so softmax gives the mean back), of labels the
-    logits of it, of a regression the weighted mean; of masks the class with the most weight of votes for each pixel,
-    the lower one of equals. Where members vote for classes, one vote more is spread over all: none is impossible.
-    Probabilities are mapped by the ensemble's own calibration, if it has one.
+    Classification: logarithms of the weighted mean of probabilities, so that softmax returns the mean. Multi-label
+    classification: logits of this mean. Regression: weighted mean. Segmentation: for each pixel the class with the
+    largest weight of votes, the lowest class in a tie. If members vote for classes, one additional vote is shared by
+    all classes, so that no probability is 0. The ensemble's own calibration, if it has one, maps the probabilities.
+
+    Args:
+        storage: the ensemble.
+        predictions: predictions of each member, in the order of members.
 
     Raises:
-        MMLError: the predictions are not of the same samples and classes, or not of all members.
+        MMLError: samples or classes of the predictions differ, or a member has no predictions.
     """
     if are_masks(predictions):
         return mixed_masks(same_masks(storage.members, predictions), storage.weights)
@@ -30,7 +34,7 @@ def combine(storage: EnsembleStorage, predictions: Sequence[AnyPredictions]) -> 
     if pool.task_type != storage.task_type:
         raise MMLError(
             f"the ensemble of '{storage.task}' was selected for a {storage.task_type}, these are predictions of a "
-            f"{pool.task_type}; take those of its task"
+            f"{pool.task_type}; use predictions of its task"
         )
     logits = _logits(pool.task_type, mixed(pool, storage.weights, storage.votes, storage.member_temperature))
     if storage.calibration is not None:
@@ -71,13 +75,13 @@ def _logits(task_type: str, outputs: np.ndarray) -> np.ndarray:
 
 
 def mixed_masks(predictions: Sequence[MaskPredictions], weights: Sequence[float]) -> MaskPredictions:
-    """Return the weighted majority of masks, pixel by pixel, of the same images in the same order."""
+    """Return the weighted majority vote of masks, pixel by pixel, for the same images in the same order."""
     first, masks = predictions[0], []
-    for of_image in zip(*(prediction.images() for prediction in predictions), strict=True):  # one image at a time
-        votes = np.zeros((first.classes, *of_image[0][0].shape), np.float32)
-        for (mask, _), weight in zip(of_image, weights, strict=True):
+    for image_masks in zip(*(prediction.images() for prediction in predictions), strict=True):  # one image at a time
+        votes = np.zeros((first.classes, *image_masks[0][0].shape), np.float32)
+        for (mask, _), weight in zip(image_masks, weights, strict=True):
             for index in range(first.classes):
                 votes[index] += np.float32(weight) * (mask == index)
         masks.append(votes.argmax(axis=0).astype(np.uint8))
-    mixed_ones = MaskPredictions.of(masks, [target for _, target in first.images()], first.ids, first.classes)
-    return replace(mixed_ones, weights=first.weights)
+    majority = MaskPredictions.of(masks, [target for _, target in first.images()], first.ids, first.classes)
+    return replace(majority, weights=first.weights)

@@ -1,4 +1,4 @@
-"""Choice of the members of a vote as an integer program: one variable per member, one per kind of sample."""
+"""Choice of the members of a vote as an integer program, with one variable per member and per kind of sample."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def solve(vote: "Vote", contest: "Contest", best: np.ndarray, seed: int, end: float) -> tuple[np.ndarray, float]:
-    """Return a choice that is as good as `best` or better, and a bound that none exceeds.
+    """Return a choice that is as good as `best` or better, and an upper bound of all choices.
 
     The solver stops at `end` of the monotonic clock.
     """
     value, possible = vote.value(best), contest.sure + float(contest.weights.sum())
     if not len(contest.weights):
         return best, value
-    # The solver's tolerances are absolute: the least weight becomes 1, and so equal weights whole numbers.
+    # The solver's tolerances are absolute, so the least weight is scaled to 1; equal weights become integers.
     unit = float(contest.weights.min())
     with integer_programs.quiet_pulp():
         model, members = _model(contest, (possible - value) / unit, unit)
@@ -30,7 +30,13 @@ def solve(vote: "Vote", contest: "Contest", best: np.ndarray, seed: int, end: fl
 
 
 def _model(contest: "Contest", most_wrong: float, unit: float) -> tuple[Any, list[Any]]:
-    """Return a model that minimises the weight of wrong kinds, in units, at most `most_wrong`; and its members."""
+    """Return a model that minimises the weight of wrong kinds, and the variables of its members.
+
+    Args:
+        contest: the contest.
+        most_wrong: upper bound of this weight, in units.
+        unit: weight of one unit.
+    """
     import pulp
 
     model = pulp.LpProblem("vote")

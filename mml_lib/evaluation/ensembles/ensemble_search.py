@@ -1,4 +1,4 @@
-"""Searches for a good ensemble: so many candidates, or forward selection."""
+"""Searches for a good ensemble: a fixed number of candidates, or forward selection."""
 
 import itertools
 import math
@@ -9,32 +9,32 @@ import numpy as np
 from mml_lib.evaluation.ensembles.objective import Objective
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 
-BATCH = 256  # candidates that are evaluated at once
-ROUNDS = 50  # of the forward selection: weights are multiples of a fiftieth, or of more
-LEAST = 1e-4  # weights below give a member nothing to say
+BATCH = 256  # number of candidates in one computation
+ROUNDS = 50  # of forward selection: weights are multiples of 1/50 or of a larger fraction
+LEAST = 1e-4  # smaller weights become 0, because they have no effect
 
-Found = tuple[np.ndarray, int]
-"""Weights of all members, K, most of them 0; and how many candidates were evaluated."""
+SearchResult = tuple[np.ndarray, int]
+"""Weights of all members, K, most of them 0; and the number of evaluated candidates."""
 
 
-def best_member(objective: Objective) -> Found:
-    """Return the best member alone."""
+def best_member(objective: Objective) -> SearchResult:
+    """Return the best member only."""
     losses = objective.singles()
     weights = np.zeros(len(losses))
     weights[losses.argmin()] = 1
     return weights, len(losses)
 
 
-def all_members(objective: Objective) -> Found:
-    """Return all members alike."""
+def all_members(objective: Objective) -> SearchResult:
+    """Return all members with equal weights."""
     return np.full(len(objective.features), 1 / len(objective.features)), 1
 
 
-def forward_selection(objective: Objective, size: int) -> Found:
-    """Return the ensemble that grows best, of `size` different members at most.
+def forward_selection(objective: Objective, size: int) -> SearchResult:
+    """Return an ensemble of at most `size` different members by forward selection with replacement.
 
-    Starts from as many of the best members as are best together (sorted initialisation), adds in each round the member
-    that helps most, also again, and takes the best ensemble on the way (Caruana et al. 2004,
+    The first members are the n best ones, for the n with the lowest loss (sorted initialisation). Each round adds the
+    member that lowers the loss most, perhaps again. The result is the best ensemble of all rounds (Caruana et al. 2004,
     doi:10.1145/1015330.1015432).
     """
     features, singles = objective.features, objective.singles()
@@ -58,18 +58,25 @@ def forward_selection(objective: Objective, size: int) -> Found:
 
 
 def _grown(objective: Objective, total: np.ndarray, members: np.ndarray, number: int) -> np.ndarray:
-    """Return the loss of an ensemble of `number` with each of the members added, their number; the least is exact."""
+    """Return the loss of the ensemble with each of the members added, one number per member; the least is exact.
+
+    Args:
+        objective: the objective.
+        total: sum of the features of the ensemble.
+        members: indices of the members to add.
+        number: size of the ensemble with the added member.
+    """
     size = max(1, 2**22 // len(total))
     chunks = (members[start : start + size] for start in range(0, len(members), size))
-    return np.concatenate([objective.losses((total + objective.features[those]) / number, np.inf) for those in chunks])
+    return np.concatenate([objective.losses((total + objective.features[chunk]) / number, np.inf) for chunk in chunks])
 
 
-def budget_search(objective: Objective, options: EnsembleOptions) -> Found:
-    """Return the best of `budget` candidates of 2 to `max_ensemble_size` members, or of the members alone.
+def budget_search(objective: Objective, options: EnsembleOptions) -> SearchResult:
+    """Return the best of `budget` candidates with 2 to `max_ensemble_size` members, or the best single member.
 
-    The members of a candidate are the next best set of a random size, best by the ranks of its members, or with the
-    probability `temperature` a random one. They are tried with equal weights and with `weights_budget` draws of a
-    Dirichlet distribution, which prefers good members.
+    A candidate has a random size. Its members are the next best set by rank, or a random set with the probability
+    `temperature`. Each set is evaluated with equal weights and with `weights_budget` draws from a Dirichlet
+    distribution, which prefers good members.
     """
     singles = objective.singles()
     rng = np.random.default_rng(options.seed)
@@ -87,7 +94,7 @@ def budget_search(objective: Objective, options: EnsembleOptions) -> Found:
 
 
 def sets_of_members(order: np.ndarray, options: EnsembleOptions, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield sets of members, each once, until there is no other."""
+    """Yield all sets of members, each once."""
     number = len(order)
     left = {size: math.comb(number, size) for size in range(2, min(options.max_ensemble_size, number) + 1)}
     in_order = {size: itertools.combinations(range(number), size) for size in left}
@@ -111,9 +118,9 @@ def _weighted(
 ) -> Iterator[np.ndarray]:
     """Yield the weights of all members, K, of each candidate."""
     for chosen in sets:
-        # A member of half the loss has twice the weight, on average; of equal ones all weights are equally likely.
-        preferred = 1 / np.maximum(singles[chosen], 1e-6)
-        alpha = np.clip(preferred / max(preferred.mean(), 1e-9), 0.05, None) * (1 - options.weights_temperature)
+        # A member with half the loss has twice the weight on average. Equal losses: all weights are equally likely.
+        inverse = 1 / np.maximum(singles[chosen], 1e-6)
+        alpha = np.clip(inverse / max(inverse.mean(), 1e-9), 0.05, None) * (1 - options.weights_temperature)
         drawn = rng.dirichlet(alpha, options.weights_budget) if options.weights_budget else ()
         for share in (np.ones(len(chosen)), *drawn):
             weights = np.zeros(len(singles))

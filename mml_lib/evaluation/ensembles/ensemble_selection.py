@@ -1,4 +1,4 @@
-"""Selection: which members an ensemble has, by some of the samples; the others assess it."""
+"""Selection of an ensemble by some of the samples, and its assessment on the others."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -27,46 +27,41 @@ def select_ensemble(
     options: EnsembleOptions,
     groups: Sequence[str] | np.ndarray | None = None,
 ) -> EnsembleStorage:
-    """Select an ensemble by a share of labelled samples, and assess it on the others; the same seed, the same ensemble.
+    """Select an ensemble by a share of labelled samples, and assess it on the others. The result depends on the seed.
 
     Args:
         task: task that is predicted.
         members: networks or runs, K.
-        predictions: predictions of the same samples, K; their order may differ.
-        options: how to select.
-        groups: group (patient) of each sample, which stays together, N, in the order of the first predictions.
+        predictions: predictions of the same samples by each member, K; the order of samples may differ.
+        options: options of the selection.
+        groups: group (patient) of each sample, N, in the order of the first predictions. Groups are not divided.
 
     Raises:
-        MMLError: the predictions do not fit together, or nothing can be selected by them.
+        MMLError: samples, classes or targets of the predictions differ, or the samples do not suffice for a selection.
     """
     if are_masks(predictions):
         return _select_by_masks(task, members, predictions, options, groups)
     pool = Pool.of(members, predictions)
     metric = options.metric_of(pool.task_type)
     chooses = options.strategy != "mean"
-    check_selectable(pool, chooses)
-    if options.strategy == "program" and not TASK_TYPES[pool.task_type].has_values and np.isnan(pool.targets).any():
-        raise MMLError(PROGRAM_NEEDS_ALL)
-    if options.strategy == "program" and pool.weights is not None:
-        raise MMLError(PROGRAM_WEIGHS_NONE)
-    options.check_members(len(members))
+    _check(pool, options, chooses)
     selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
     selection = pool.part(np.flatnonzero(selects))
-    weights, temperature, candidates, proof = _chosen(selection, metric, options)
-    taken = np.flatnonzero(weights).tolist()
+    weights, temperature, candidates, proof = _selected(selection, metric, options)
+    chosen = np.flatnonzero(weights).tolist()
     votes = proof is not None
 
     def value(rows: np.ndarray) -> float:
-        part = replace(pool.part(rows), members=[members[row] for row in taken], logits=pool.logits[taken][:, rows])
+        part = replace(pool.part(rows), members=[members[row] for row in chosen], logits=pool.logits[chosen][:, rows])
         return score(
-            pool.task_type, metric, mixed(part, weights[taken], votes, temperature), part.targets, part.weights
+            pool.task_type, metric, mixed(part, weights[chosen], votes, temperature), part.targets, part.weights
         )
 
     return EnsembleStorage(
         task=task,
         task_type=pool.task_type,
-        members=[members[row] for row in taken],
-        weights=weights[taken].tolist(),
+        members=[members[row] for row in chosen],
+        weights=weights[chosen].tolist(),
         votes=votes,
         member_temperature=temperature,
         candidates=candidates,
@@ -76,8 +71,22 @@ def select_ensemble(
     )
 
 
+def _check(pool: Pool, options: EnsembleOptions, chooses: bool) -> None:
+    """Check that members can be selected from a pool.
+
+    Raises:
+        MMLError: the samples do not suffice, the strategy does not support them, or there are too few members.
+    """
+    check_selectable(pool, chooses)
+    if options.strategy == "program" and not TASK_TYPES[pool.task_type].has_values and np.isnan(pool.targets).any():
+        raise MMLError(PROGRAM_NEEDS_ALL)
+    if options.strategy == "program" and pool.weights is not None:
+        raise MMLError(PROGRAM_WEIGHS_NONE)
+    options.check_members(len(pool.members))
+
+
 def _assessment(ids: np.ndarray, selects: np.ndarray, selection: float, assessed: float) -> dict[str, Any]:
-    """Return the fields of an ensemble on the samples that it was selected by, and on those that assess it."""
+    """Return the fields of an ensemble about the samples that select it, and about those that assess it."""
     return {
         "selection_value": finite_or_none(selection),
         "selection_ids": ids[selects].tolist(),
@@ -87,13 +96,15 @@ def _assessment(ids: np.ndarray, selects: np.ndarray, selection: float, assessed
 
 
 def _choice(options: EnsembleOptions, metric: str) -> dict[str, Any]:
-    """Return the fields of an ensemble on the choice of its members."""
+    """Return the fields of an ensemble about the choice of its members."""
     named = asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)}
     return {"strategy": options.strategy, "metric": metric, "seed": options.seed, "options": named}
 
 
-def _chosen(pool: Pool, metric: str, options: EnsembleOptions) -> tuple[np.ndarray, float, int, dict[str, Any] | None]:
-    """Return weights of all members, K, their temperature, how many candidates were evaluated, and what is proved."""
+def _selected(
+    pool: Pool, metric: str, options: EnsembleOptions
+) -> tuple[np.ndarray, float, int, dict[str, Any] | None]:
+    """Return weights of all members, K, their temperature, the number of candidates, and the proof of a vote."""
     if options.strategy == "program":
         targets = pool.targets >= 0.5 if TASK_TYPES[pool.task_type].is_multilabel else pool.targets
         vote = Vote.of(pool.votes(), targets, metric == "balanced_accuracy")
@@ -128,25 +139,26 @@ def _select_by_masks(
     options: EnsembleOptions,
     groups: Sequence[str] | np.ndarray | None,
 ) -> EnsembleStorage:
+    """Select an ensemble of masks: all members, or the best one."""
     task_type = MaskPredictions.task_type
     metric = options.metric_of(task_type)
     ordered = same_masks(members, predictions, by_classes=options.strategy != "mean")
     ids = ordered[0].ids
     selects = divide(np.zeros(len(ids)), task_type, groups, options.eval_frac, options.seed)
     selection, others = ([masks.take(np.flatnonzero(rows)) for masks in ordered] for rows in (selects, ~selects))
-    taken = list(range(len(members)))
+    chosen = list(range(len(members)))
     if options.strategy == "best":
         singles = [evaluate(masks, [metric])[metric] for masks in selection]
-        taken = [int(np.nan_to_num(singles, nan=-np.inf).argmax())]
-    weights = [1 / len(taken)] * len(taken)
+        chosen = [int(np.nan_to_num(singles, nan=-np.inf).argmax())]
+    weights = [1 / len(chosen)] * len(chosen)
 
     def value(part: Sequence[MaskPredictions]) -> float:
-        return evaluate(mixed_masks([part[row] for row in taken], weights), [metric])[metric]
+        return evaluate(mixed_masks([part[row] for row in chosen], weights), [metric])[metric]
 
     return EnsembleStorage(
         task=task,
         task_type=task_type,
-        members=[members[row] for row in taken],
+        members=[members[row] for row in chosen],
         weights=weights,
         votes=True,
         member_temperature=1.0,

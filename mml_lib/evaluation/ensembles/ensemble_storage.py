@@ -1,4 +1,4 @@
-"""Ensemble storage: who belongs to an ensemble, with which weight, how it was selected, and how good it is."""
+"""Stored ensembles: members, weights, selection and assessment."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ class Member:
     """A member of an ensemble: a network, or a run with the networks of all its folds.
 
     Args:
-        task: task that it was trained on.
+        task: task that the network was trained on.
         run: id of the run.
         fold: fold that the network was validated on; None: all networks of the run.
-        eval_task: another task that it predicts; None: its own task.
-        project: another project that has its files; None: the project of the study.
+        eval_task: task that it predicts, if it is another one; None: `task`.
+        project: project with its files, if it is another one; None: the project of the study.
     """
 
     task: str
@@ -30,7 +30,7 @@ class Member:
 
     @property
     def tokens(self) -> dict[str, Any]:
-        """The member as files and messages have it."""
+        """The fields that are set, as in files and messages."""
         tokens = {"project": self.project, "task": self.task, "run": self.run, "fold": self.fold}
         return {key: value for key, value in (tokens | {"eval_task": self.eval_task}).items() if value is not None}
 
@@ -49,24 +49,24 @@ class EnsembleStorage(Stored):
 
     Args:
         task: task that is predicted.
-        task_type: of this task.
-        strategy: how its members were selected.
+        task_type: task type of `task`.
+        strategy: strategy of the selection.
         members: networks or runs, K.
-        weights: of the members, positive, summing to 1.
-        votes: True if members vote for classes; otherwise probabilities (values, of masks votes) are averaged.
-        member_temperature: number that the members' logits are divided by.
+        weights: weights of the members, K, positive, with sum 1.
+        votes: True if members vote for classes or masks; False if their probabilities or values are averaged.
+        member_temperature: divisor of the members' logits.
         metric: metric that was optimised.
-        selection_value: the metric on the samples that it was selected by; None where undefined.
-        selection_ids: these samples.
-        assessed_value: the metric on the other samples; None where undefined.
-        assessed_samples: how many these are.
-        candidates: ensembles that were evaluated.
-        proof: of a program the `value` it found, the proved `bound` that no choice exceeds, the `gap` between them, and
-            whether it is `optimal`; shares of the samples (or labels) that a vote gets right.
-        seed: seed of all choices.
+        selection_value: metric on the samples of the selection; None if undefined.
+        selection_ids: ids of these samples.
+        assessed_value: metric on the other samples; None if undefined.
+        assessed_samples: number of the other samples.
+        candidates: number of ensembles that were evaluated.
+        proof: result of an integer program: `method`, the reached `value`, the proved upper `bound`, the `gap` between
+            them, and whether the value is `optimal`. Values are shares of samples (or labels) with a correct vote.
+        seed: seed of all random choices.
         options: all options.
-        calibration: map of the ensemble's own probabilities; None: they stay as they are.
-        calibration_losses: log loss `before` and `after` it, on `samples` that it was not fitted on.
+        calibration: calibration of the ensemble's own probabilities; None without one.
+        calibration_losses: log loss `before` and `after` the calibration, on a number of held-out `samples`.
     """
 
     task: str
@@ -92,13 +92,13 @@ class EnsembleStorage(Stored):
     LATER = ("calibration", "calibration_losses")
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be combined.
+        """Check members and weights.
 
         Raises:
-            MMLError: no members, another number of weights, or one that is not a positive number.
+            MMLError: there are no members; the number of weights differs; a weight is not a positive number.
         """
         if not self.members:
-            raise MMLError(f"the ensemble of '{self.task}' has no members; select one from some predictions")
+            raise MMLError(f"the ensemble of '{self.task}' has no members; select one or more")
         if len(self.weights) != len(self.members):
             raise MMLError(
                 f"the ensemble of '{self.task}' has {len(self.members)} members and {len(self.weights)} weights; "

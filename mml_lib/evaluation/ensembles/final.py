@@ -1,4 +1,4 @@
-"""The final calibration of an ensemble: averages of calibrated probabilities are too cautious."""
+"""The final calibration of an ensemble, because averages of calibrated probabilities are underconfident."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +12,10 @@ from mml_lib.evaluation.ensembles.pool import is_constant
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 
 METHOD = "temperature"
-"""One scale: it changes no class that is predicted, and members have their biases already."""
+"""Method of the calibration: one scale does not change predicted classes, and members already have their biases."""
 
 LEAST = 20
-"""Samples that a final calibration needs."""
+"""Least number of samples for a final calibration."""
 
 
 def calibrate_ensemble(
@@ -24,27 +24,27 @@ def calibrate_ensemble(
     predictions: Sequence[Predictions],
     groups: Sequence[str],
 ) -> EnsembleStorage:
-    """Return an ensemble with a final calibration, where that lowers its log loss on held-out samples.
+    """Return an ensemble with a final calibration, if that lowers its log loss on held-out samples.
 
-    It is fitted and judged on validation samples that the ensemble was not selected by, on all of them where nothing
-    was selected. It is judged by cross-fitting, and has to help by more than the standard error.
+    The calibration is fitted on the validation samples that did not select the ensemble, or on all of them if nothing
+    was selected. It is assessed by cross-fitting, and must lower the log loss by more than its standard error.
 
     Args:
-        ensemble: as it was selected.
+        ensemble: the selected ensemble.
         members: runs, K.
         predictions: validation predictions of each run, K.
         groups: group of each sample, in the order of the first predictions.
     """
-    together = combine(ensemble, [predictions[members.index(member)] for member in ensemble.members])
-    if isinstance(together, MaskPredictions):
+    combined = combine(ensemble, [predictions[members.index(member)] for member in ensemble.members])
+    if isinstance(combined, MaskPredictions):
         return ensemble
-    of_id = dict(zip(predictions[0].ids.tolist(), groups, strict=True))
+    group_by_id = dict(zip(predictions[0].ids.tolist(), groups, strict=True))
     selected = set() if ensemble.strategy == "mean" else set(ensemble.selection_ids)
-    rows = np.array([row for row, id_ in enumerate(together.ids.tolist()) if id_ not in selected], int)
+    rows = np.array([row for row, id_ in enumerate(combined.ids.tolist()) if id_ not in selected], int)
     if len(rows) < LEAST:
         return ensemble
-    held_out = together.take(rows)
-    assessed = assess_calibration(held_out, METHOD, [of_id[id_] for id_ in held_out.ids.tolist()])
+    held_out = combined.take(rows)
+    assessed = assess_calibration(held_out, METHOD, [group_by_id[id_] for id_ in held_out.ids.tolist()])
     losses = {"before": assessed.before, "after": assessed.after, "samples": assessed.samples}
     calibration = assessed.calibration if assessed.helps else None
     return replace(ensemble, calibration=calibration, calibration_losses=losses)
@@ -53,7 +53,7 @@ def calibrate_ensemble(
 def ensemble_notes(
     ensemble: EnsembleStorage, runs: Sequence[Member], predictions: Sequence[AnyPredictions]
 ) -> list[str]:
-    """Return lines about the final calibration of an ensemble, and warnings about runs that learned nothing.
+    """Return notes on the final calibration of an ensemble, and warnings about runs that learned nothing.
 
     Args:
         ensemble: the selected ensemble.

@@ -1,4 +1,4 @@
-"""Folds: the networks of a run are one member of an ensemble, whichever fold each was validated on."""
+"""Pooling of folds: the networks of all folds of a run are one member of an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,23 +10,25 @@ from mml_lib.predictions.predictions import AnyPredictions, pool
 def pool_folds(
     networks: Sequence[Member], predictions: Sequence[AnyPredictions]
 ) -> tuple[list[Member], list[AnyPredictions]]:
-    """Return each run with the predictions of its networks together, of the samples that each was not trained on.
+    """Return the runs with their out-of-fold predictions, pooled over folds (Wolpert 1992).
 
     Args:
         networks: networks of all runs and folds.
         predictions: predictions of their validation samples.
 
     Returns:
-        The runs, and their out-of-fold predictions (Wolpert 1992).
+        The runs, and the pooled predictions of each run.
     """
     runs: dict[Member, list[AnyPredictions]] = {}
-    for network, of_fold in zip(networks, predictions, strict=True):
-        runs.setdefault(network.whole_run, []).append(of_fold)
-    return list(runs), [pool(of_folds) for of_folds in runs.values()]
+    for network, fold_predictions in zip(networks, predictions, strict=True):
+        runs.setdefault(network.whole_run, []).append(fold_predictions)
+    return list(runs), [pool(folds) for folds in runs.values()]
 
 
 def spread(ensemble: EnsembleStorage, networks: Sequence[Member]) -> tuple[EnsembleStorage, list[int]]:
-    """Return an ensemble of runs as one of their networks, each with its share of the weight, and their places.
+    """Return an ensemble of runs as an ensemble of their networks, and the places of these among all networks.
+
+    The networks of a run share its weight equally.
 
     Args:
         ensemble: ensemble of runs.
@@ -34,8 +36,8 @@ def spread(ensemble: EnsembleStorage, networks: Sequence[Member]) -> tuple[Ensem
     """
     members, weights, places = [], [], []
     for member, weight in zip(ensemble.members, ensemble.weights, strict=True):
-        own = [place for place, network in enumerate(networks) if network.whole_run == member]
-        members += [networks[place] for place in own]
-        weights += [weight / len(own)] * len(own)
-        places += own
+        of_run = [place for place, network in enumerate(networks) if network.whole_run == member]
+        members += [networks[place] for place in of_run]
+        weights += [weight / len(of_run)] * len(of_run)
+        places += of_run
     return replace(ensemble, members=members, weights=weights), places

@@ -1,4 +1,4 @@
-"""Options by which an ensemble is selected."""
+"""Options of the selection of an ensemble."""
 
 import math
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ LOG_LOSS = "log_loss"
 PROGRAM_NEEDS_ALL = (
     "ensemble.strategy: program counts whole samples, and some labels are unknown; choose greedy or mean"
 )
-"""Why a vote cannot be chosen for partially labelled samples."""
+"""Reason why a vote cannot be chosen for partially labelled samples."""
 
 PROGRAM_WEIGHS_NONE = "ensemble.strategy: program cannot weigh samples, as weighted_metrics asks; choose greedy or mean"
-"""Why a vote cannot be chosen by weighted samples."""
+"""Reason why a vote cannot be chosen by weighted samples."""
 
 VOTED = {"classification": ("accuracy", "balanced_accuracy"), "multilabel_classification": ("accuracy",)}
 
@@ -26,20 +26,24 @@ class EnsembleOptions:
     """Options by which an ensemble is selected.
 
     Args:
-        strategy: `budget`, a search of so many candidates; `greedy`, forward selection with replacement; `program`, the
-            exact best vote of `max_ensemble_size` members; `mean`, all members alike; `best`, the best member alone.
-        metric: what is optimised, a named metric; None: the log loss, of votes the accuracy, of other task types the
-            first named metric.
-        max_ensemble_size: members of an ensemble, at most; those of a vote, exactly.
-        budget: candidates (members and their weights) that `budget` tries.
-        temperature: share of candidates of `budget` whose members are drawn at random instead of best first, 0 to 1.
-        weights_budget: weight vectors that `budget` draws for each set of members, beside equal weights.
-        weights_temperature: 0: weights prefer good members; towards 1: single members get most of the weight.
-        member_temperatures: numbers that logits may be divided by; the best one is taken.
-        eval_frac: share of the samples that candidates are evaluated on; the ensemble is assessed on the others.
-        time_limit: of the solver of `program`, in seconds.
-        seed: seed of all choices.
-        calibrate: calibrate the ensemble's own probabilities where that lowers the log loss of held-out samples.
+        strategy: `budget`, a search over `budget` candidates; `greedy`, forward selection with replacement; `program`,
+            the best vote of exactly `max_ensemble_size` members; `mean`, all members with equal weights; `best`, the
+            best member only.
+        metric: name of the metric that is optimised; None: the log loss for probabilities, the accuracy for votes, the
+            first named metric for other task types.
+        max_ensemble_size: largest number of members; the exact number for `program`.
+        budget: number of candidates (members and weights) that `budget` evaluates.
+        temperature: share of the candidates of `budget` with random members instead of the best ones, in [0, 1).
+        weights_budget: number of random weight vectors that `budget` draws for each set of members, besides equal
+            weights.
+        weights_temperature: in [0, 1); at 0, weights prefer good members; near 1, single members have most of the
+            weight.
+        member_temperatures: candidates for the divisor of the members' logits.
+        eval_frac: share of the samples that candidates are evaluated on, in (0, 1). The ensemble is assessed on the
+            others.
+        time_limit: time limit of `program`, in seconds.
+        seed: seed of all random choices.
+        calibrate: True to calibrate the ensemble's own probabilities, if that lowers the log loss of held-out samples.
     """
 
     strategy: str = "budget"
@@ -56,10 +60,10 @@ class EnsembleOptions:
     calibrate: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse values out of range.
+        """Check the values.
 
         Raises:
-            MMLError: one is.
+            MMLError: a value is out of its range, or the strategy does not exist.
         """
         if self.strategy not in STRATEGIES:
             raise MMLError(f"there is no ensemble strategy '{self.strategy}'{nearest(self.strategy, STRATEGIES)}")
@@ -71,11 +75,11 @@ class EnsembleOptions:
                 raise MMLError(f"ensemble: {name} is {getattr(self, name)}; it must be at least 0 and below 1")
         if not 0 < self.eval_frac < 1:
             raise MMLError(
-                f"ensemble: eval_frac is {self.eval_frac}; it must lie between 0 and 1, so that there are samples to "
-                "select by and others to assess by"
+                f"ensemble: eval_frac is {self.eval_frac}; it must be above 0 and below 1, so that some samples select "
+                "the ensemble and others assess it"
             )
         if not self.time_limit > 0:
-            raise MMLError(f"ensemble: time_limit is {self.time_limit}; take some seconds")
+            raise MMLError(f"ensemble: time_limit is {self.time_limit}; write a number of seconds above 0")
         temperatures = self.member_temperatures
         if not temperatures or not all(0 < temperature < math.inf for temperature in temperatures):
             raise MMLError(
@@ -83,10 +87,10 @@ class EnsembleOptions:
             )
 
     def check_members(self, number: int) -> None:
-        """Refuse fewer members to choose from than are to be chosen.
+        """Check that there are enough members to choose from.
 
         Raises:
-            MMLError: there are.
+            MMLError: there are fewer than `max_ensemble_size`.
         """
         if self.strategy in ("budget", "greedy", "program") and number < self.max_ensemble_size:
             raise MMLError(
@@ -95,10 +99,10 @@ class EnsembleOptions:
             )
 
     def metric_of(self, task_type: str) -> str:
-        """Return the metric that is optimised for a task type.
+        """Return the name of the metric that is optimised for a task type.
 
         Raises:
-            MMLError: the strategy, the metric or the temperatures are none for this type.
+            MMLError: the strategy, the metric or the temperatures do not apply to this type.
         """
         if self.strategy == "program" and task_type not in VOTED:
             raise MMLError(f"ensemble: the strategy program counts votes for classes, of which a {task_type} has none")

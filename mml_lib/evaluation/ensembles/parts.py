@@ -1,4 +1,4 @@
-"""Parts: which samples an ensemble is selected by, and which are left to assess it."""
+"""Division of samples into those that select an ensemble, and those that assess it."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.group_folds import group_folds
 
-STRATA = 5  # of values
+STRATA = 5  # number of strata of a regression
 TIME_LIMIT = 5.0  # seconds
 
 
@@ -20,9 +20,17 @@ def divide(
     seed: int,
     by_classes: bool = True,
 ) -> np.ndarray:
-    """Return which samples to select by, N: a share of them, stratified, groups kept together.
+    """Return the samples that select, N (bool): a stratified share, with whole groups.
 
     Strata are classes, the rarest label of each sample (or group), or ranges of values.
+
+    Args:
+        targets: targets of the samples, N, or N×labels.
+        task_type: task type of the targets.
+        groups: group of each sample, N; None: each sample is a group.
+        fraction: share of the samples that select, in (0, 1).
+        seed: seed of the division.
+        by_classes: True to require every class in both parts.
 
     Raises:
         MMLError: there are too few samples or groups for two parts, or (`by_classes`) for two parts with every class.
@@ -67,16 +75,16 @@ def _strata(targets: np.ndarray, task_type: str, group: np.ndarray, number: int)
 
 
 def _stratified(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Return which to take, a share of each stratum; of two or more one at least, and not all."""
+    """Return a share of each stratum, N (bool); of a stratum of two or more, at least one and not all."""
     rng = np.random.default_rng(seed)
-    taken = np.zeros(len(strata), bool)
-    carried = 0.0  # what rounding left undone, so that the total comes out
+    selected = np.zeros(len(strata), bool)
+    remainder = 0.0  # of rounding, passed on to the next stratum, so that the total is right
     for rows in (np.flatnonzero(strata == stratum) for stratum in np.unique(strata)):
-        wanted = fraction * len(rows) + carried
+        exact = fraction * len(rows) + remainder
         spare = int(len(rows) > 1)
-        number = min(max(round(wanted), spare), len(rows) - spare)
-        carried = wanted - number
-        taken[rng.permutation(rows)[:number]] = True
-    if taken.all() or not taken.any():
-        taken[rng.integers(len(taken))] ^= True
-    return taken
+        number = min(max(round(exact), spare), len(rows) - spare)
+        remainder = exact - number
+        selected[rng.permutation(rows)[:number]] = True
+    if selected.all() or not selected.any():
+        selected[rng.integers(len(selected))] ^= True
+    return selected

@@ -18,11 +18,11 @@ class Pool:
 
     Args:
         members: networks or runs, K.
-        logits: float32, K×N×classes (labels); of a regression values, K×N×1.
-        targets: of the samples, as `Predictions` has them; NaN and -1 stand for none.
+        logits: logits, K×N×classes or labels (float32); values of a regression, K×N×1.
+        targets: targets of the samples, as in `Predictions`; NaN and -1 stand for unknown targets.
         ids: ids of the samples, N.
         task_type: task type of the predictions.
-        weights: of the samples in the metric to select by, N; None: all count alike.
+        weights: weights of the samples in the metric for the selection, N; None: equal weights.
     """
 
     members: Sequence[Member]
@@ -34,10 +34,10 @@ class Pool:
 
     @classmethod
     def of(cls, members: Sequence[Member], outputs: Sequence[AnyPredictions]) -> "Pool":
-        """Collect predictions, in the order of the samples of the first.
+        """Return the pool of predictions, in the order of the first member's samples.
 
         Raises:
-            MMLError: there are none, or they are not of the same samples, classes and targets, or not finite.
+            MMLError: there are no predictions; their samples, classes or targets differ; logits are not finite.
         """
         orders = same_samples(members, outputs)
         predictions = [prediction for prediction in outputs if isinstance(prediction, Predictions)]
@@ -47,12 +47,12 @@ class Pool:
                 classes = (f"predicts {p.logits.shape[1]} classes" for p in (first, prediction))
                 raise _differs(members[0], member, *classes)
             if not np.isfinite(prediction.logits).all():
-                bad = prediction.ids[~np.isfinite(prediction.logits).all(axis=1)][0]
-                raise MMLError(f"ensemble: {member} has logits that are not finite (sample '{bad}'); leave it out")
+                sample = prediction.ids[~np.isfinite(prediction.logits).all(axis=1)][0]
+                raise MMLError(f"ensemble: {member} has logits that are not finite (sample '{sample}'); leave it out")
         for member, prediction, order in zip(members, predictions, orders, strict=True):
-            # A target may have been rounded on another way through the files.
+            # Targets may have been rounded in one of the files.
             if not np.allclose(prediction.targets[order], first.targets, rtol=1e-5, atol=1e-6, equal_nan=True):
-                raise _differs(members[0], member, "has some targets", "other targets for the same samples")
+                raise _different(members[0], member, "targets for the same samples")
         logits = np.empty((len(members), *first.logits.shape), np.float32)
         for row, (prediction, order) in enumerate(zip(predictions, orders, strict=True)):
             logits[row] = prediction.logits[order]
@@ -64,16 +64,16 @@ class Pool:
         return Pool(self.members, self.logits[:, rows], self.targets[rows], self.ids[rows], self.task_type, weights)
 
     def outputs(self, temperature: float = 1.0) -> np.ndarray:
-        """Return the outputs of the members that are averaged, K×N×classes: probabilities (float32), or values."""
+        """Return the outputs to average, K×N×classes: probabilities (float32), or values of a regression (float64)."""
         if not TASK_TYPES[self.task_type].has_probabilities:
             return self.logits.astype(np.float64)
         outputs = np.empty_like(self.logits)
-        for row, logits in enumerate(self.logits):  # one by one: in double precision all would need much memory
+        for row, logits in enumerate(self.logits):  # one by one, to save memory: they are computed in double precision
             outputs[row] = probabilities(self.task_type, logits, temperature)
         return outputs
 
     def votes(self) -> np.ndarray:
-        """Return the class that each member votes for, K×N; of labels 1 for it, K×N×labels."""
+        """Return the class that each member votes for, K×N; or whether it votes for each label, 0 or 1, K×N×labels."""
         if TASK_TYPES[self.task_type].is_single_label:
             return self.logits.argmax(axis=2)
         return (self.logits > 0).astype(int)
@@ -85,10 +85,10 @@ def probabilities(task_type: str, logits: np.ndarray, temperature: float) -> np.
 
 
 def same_samples(members: Sequence[Member], predictions: Sequence[AnyPredictions]) -> list[np.ndarray]:
-    """Return for each member where it has the samples of the first.
+    """Return for each member the rows of the first member's samples, N.
 
     Raises:
-        MMLError: there is no member, or one has other samples or another task type than the first.
+        MMLError: there are no members, or their samples or task types differ.
     """
     if not predictions or len(predictions) != len(members):
         raise MMLError(
@@ -107,26 +107,39 @@ def same_samples(members: Sequence[Member], predictions: Sequence[AnyPredictions
     orders = []
     for member, prediction in zip(members, predictions, strict=True):
         if prediction.task_type != first.task_type:
-            raise _differs(members[0], member, f"is a {first.task_type}", f"a {prediction.task_type}")
-        own_order = np.argsort(prediction.ids, kind="stable")
-        if not np.array_equal(prediction.ids[own_order], ids):
-            alone = sorted({*prediction.ids.tolist()} ^ {*ids.tolist()})
-            lone = f"; only one has '{alone[0]}'" if alone else ""
-            sizes = (f"{len(p.ids)} samples{lone * (p is prediction)}" for p in (first, prediction))
+            raise _differs(members[0], member, f"is a {first.task_type}", f"is a {prediction.task_type}")
+        member_order = np.argsort(prediction.ids, kind="stable")
+        if not np.array_equal(prediction.ids[member_order], ids):
+            unshared = sorted({*prediction.ids.tolist()} ^ {*ids.tolist()})
+            example = f"; only one has '{unshared[0]}'" if unshared else ""
+            sizes = (f"has {len(p.ids)} samples{example * (p is prediction)}" for p in (first, prediction))
             raise _differs(members[0], member, *sizes)
-        orders.append(own_order[places])
+        orders.append(member_order[places])
     return orders
 
 
-def _differs(first: Member, other: Member, says: str, but: str) -> MMLError:
-    return MMLError(f"ensemble: members must predict the same: {first} {says}, {other} {but}; leave one of them out")
+def _differs(first: Member, other: Member, first_fact: str, other_fact: str) -> MMLError:
+    return MMLError(
+        f"ensemble: members must predict the same: {first} {first_fact}, {other} {other_fact}; leave one of them out"
+    )
+
+
+def _different(first: Member, other: Member, property_: str) -> MMLError:
+    return MMLError(
+        f"ensemble: members must predict the same: {first} and {other} have different {property_}; leave one of them "
+        "out"
+    )
 
 
 def check_selectable(pool: Pool, by_classes: bool = True) -> None:
-    """Refuse what nothing can be selected by.
+    """Check that the samples of a pool suffice to select members.
+
+    Args:
+        pool: the pool.
+        by_classes: True to require samples of every class.
 
     Raises:
-        MMLError: a sample without a target, or (`by_classes`) a class without a sample.
+        MMLError: a sample has no target, or (`by_classes`) a class has no sample.
     """
     if unknown := int((~is_labelled(pool.task_type, pool.targets)).sum()):
         raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
@@ -145,9 +158,9 @@ def check_selectable(pool: Pool, by_classes: bool = True) -> None:
 
 
 def is_constant(predictions: AnyPredictions) -> bool:
-    """Return whether the same is said of several samples, of masks of every pixel: nothing has been learned then.
+    """Return True if the predictions of several samples are all equal: the network has learned nothing.
 
-    Such a member is no error: what it is worth decides whether it is taken.
+    Such a member is not refused: its value for the ensemble decides.
     """
     outputs = predictions.masks if isinstance(predictions, MaskPredictions) else predictions.logits
     return len(predictions.ids) > 1 and bool((outputs == outputs[0]).all())
@@ -156,10 +169,15 @@ def is_constant(predictions: AnyPredictions) -> bool:
 def same_masks(
     members: Sequence[Member], predictions: Sequence[MaskPredictions], by_classes: bool = False
 ) -> list[MaskPredictions]:
-    """Return masks in the order of the images of the first.
+    """Return masks in the order of the first member's images.
+
+    Args:
+        members: members, K.
+        predictions: masks of each member, K.
+        by_classes: True to require targets of every class.
 
     Raises:
-        MMLError: they are not of the same images, classes and targets, or (`by_classes`) a class is in none of these.
+        MMLError: images, classes or targets differ, or (`by_classes`) a class is in no target.
     """
     orders = same_samples(members, predictions)
     first = predictions[0]
@@ -168,10 +186,10 @@ def same_masks(
         if prediction.classes != first.classes:
             raise _differs(members[0], member, *(f"predicts {p.classes} classes" for p in (first, prediction)))
         if not np.array_equal(prediction.sizes[order], first.sizes):
-            raise _differs(members[0], member, "has masks of some sizes", "of others")
+            raise _different(members[0], member, "sizes of masks")
         ordered.append(prediction.take(order))
         if not np.array_equal(ordered[-1].targets, first.targets):
-            raise _differs(members[0], member, "has some targets", "other targets for the same images")
+            raise _different(members[0], member, "targets for the same images")
     if by_classes and len(absent := np.setdiff1d(np.arange(first.classes), first.targets)):
         raise MMLError(
             f"ensemble: class {absent[0]} is absent among the masks of the {len(first.ids)} images; take all members "

@@ -1,1 +1,1 @@
-"""Operating points: thresholds of probabilities, and what they are worth on other samples."""
+"""Operating points: thresholds of probabilities, and their measures on other samples."""

@@ -1,8 +1,8 @@
-"""Operating points: thresholds for a wanted sensitivity or specificity, chosen by other samples than those reported.
+"""Operating points: thresholds for a required sensitivity or specificity, chosen on other samples than those reported.
 
-A threshold is the largest that reaches the sensitivity among out-of-fold predictions, or the smallest that reaches the
-specificity; an image is positive if its probability is the threshold or more. On the reported samples its sensitivity,
-specificity and predictive values are the means over the networks of a run, with 95 % intervals on new samples.
+A threshold is the largest that reaches the sensitivity on out-of-fold predictions, or the smallest that reaches the
+specificity. A sample is positive if its probability is at least the threshold. Sensitivity, specificity and predictive
+values on the reported samples are means over the networks of a run, with 95 % intervals on new samples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,17 +30,17 @@ COLUMNS = [
 
 
 def threshold_for(scores: ClassScores, criterion: str, wanted: float) -> float:
-    """Return the threshold that reaches a sensitivity or specificity; NaN where no sample tells it.
+    """Return the threshold that reaches a sensitivity or specificity; NaN without positive or negative samples.
 
     Args:
-        scores: scores that it is chosen by.
+        scores: scores of the samples that the threshold is chosen on.
         criterion: `sensitivity` or `specificity`.
-        wanted: in 0..1.
+        wanted: required value, in [0, 1].
     """
     side = np.sort(scores.scores[scores.positive if criterion == SENSITIVITY else ~scores.positive])
     if not len(side):
         return float("nan")
-    number = int(np.ceil(wanted * len(side) - 1e-9))  # so many have to be on the right side
+    number = int(np.ceil(wanted * len(side) - 1e-9))  # least number of correct samples
     if criterion == SENSITIVITY:
         return float(side[len(side) - number]) if number else 1.0
     if not number:
@@ -54,9 +54,9 @@ class OperatingPoint:
     """A threshold with its measures.
 
     Args:
-        threshold: the threshold; of pooled folds the mean of theirs.
-        values: each measure with the ends of its interval; NaN where the samples define none.
-        reason: why there are none.
+        threshold: threshold; the mean over folds for pooled folds.
+        values: value and ends of the 95 % interval of each measure; NaN if undefined.
+        reason: reason for missing measures; empty if there are some.
     """
 
     threshold: float
@@ -65,41 +65,49 @@ class OperatingPoint:
 
 
 def operating_point(reported: ReportedScores, criterion: str, wanted: float, resamples: int) -> OperatingPoint:
-    """Return the operating point of a class for a wanted sensitivity or specificity."""
-    thresholds = [threshold_for(chosen, criterion, wanted) for chosen, _ in reported.choosing]
+    """Return the operating point of a class for a required sensitivity or specificity.
+
+    Args:
+        reported: scores of the class.
+        criterion: `sensitivity` or `specificity`.
+        wanted: required value, in [0, 1].
+        resamples: number of resamples; 0: no intervals.
+    """
+    thresholds = [threshold_for(scores, criterion, wanted) for scores, _ in reported.choosing]
     if np.isnan(thresholds).any():
         side = "positive" if criterion == SENSITIVITY else "negative"
         return OperatingPoint(np.nan, dict.fromkeys(MEASURES, (np.nan, *UNKNOWN)), f"no {side} sample in validation")
-    of_sample = np.zeros(len(reported.positive))
+    sample_thresholds = np.zeros(len(reported.positive))
     for threshold, (_, rows) in zip(thresholds, reported.choosing, strict=True):
-        of_sample[rows] = threshold
-    return OperatingPoint(float(np.mean(thresholds)), measures(reported, reported.scores >= of_sample, resamples))
+        sample_thresholds[rows] = threshold
+    predicted = reported.scores >= sample_thresholds
+    return OperatingPoint(float(np.mean(thresholds)), measures(reported, predicted, resamples))
 
 
-def measures(reported: ReportedScores, called: np.ndarray, resamples: int) -> dict[str, tuple[float, float, float]]:
-    """Return the measures of decisions with the ends of their intervals.
+def measures(reported: ReportedScores, predicted: np.ndarray, resamples: int) -> dict[str, tuple[float, float, float]]:
+    """Return the measures of decisions with the ends of their 95 % intervals.
 
     Args:
-        reported: the samples.
-        called: which samples are called positive, networks×N (bool).
+        reported: scores of the samples.
+        predicted: samples that are predicted positive, networks×N (bool).
         resamples: number of resamples; 0: no intervals.
     """
     positive = reported.positive
     shares = {
-        SENSITIVITY: (called & positive, np.broadcast_to(positive, called.shape)),
-        SPECIFICITY: (~called & ~positive, np.broadcast_to(~positive, called.shape)),
-        "ppv": (called & positive, called),
-        "npv": (~called & ~positive, ~called),
+        SENSITIVITY: (predicted & positive, np.broadcast_to(positive, predicted.shape)),
+        SPECIFICITY: (~predicted & ~positive, np.broadcast_to(~positive, predicted.shape)),
+        "ppv": (predicted & positive, predicted),
+        "npv": (~predicted & ~positive, ~predicted),
     }
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in shares}
-    for times in reported.draws(resamples):
-        weights = times.astype(np.float64)
+    values: dict[str, list[np.ndarray]] = {name: [] for name in shares}
+    for counts in reported.draws(resamples):
+        weights = counts.astype(np.float64)
         for name, (hits, cases) in shares.items():
             number = cases @ weights
-            of_networks = np.divide(hits @ weights, number, out=np.full(number.shape, np.nan), where=number > 0)
-            drawn[name].append(of_networks.mean(axis=0))
+            network_values = np.divide(hits @ weights, number, out=np.full(number.shape, np.nan), where=number > 0)
+            values[name].append(network_values.mean(axis=0))
     return {
-        name: _with_interval(np.concatenate(drawn[name]), reported.count_units(np.asarray(cases.any(axis=0))))
+        name: _with_interval(np.concatenate(values[name]), reported.count_units(np.asarray(cases.any(axis=0))))
         for name, (_, cases) in shares.items()
     }
 
@@ -108,8 +116,8 @@ def _with_interval(values: np.ndarray, units: int) -> tuple[float, float, float]
     """Return a share and the ends of its interval.
 
     Args:
-        values: the share on the samples, and on each resample.
-        units: number of samples, or groups, that it is a share of.
+        values: share on the samples, followed by the share on each resample.
+        units: number of samples or groups in the denominator of the share.
     """
     value, draws = float(values[0]), values[1:][~np.isnan(values[1:])]
     if np.isnan(value) or len(draws) < FEWEST or units < 2:
@@ -125,12 +133,12 @@ def operating_rows(
     wanted: Sequence[tuple[str, float]],
     resamples: int,
 ) -> pd.DataFrame:
-    """Return one row for each run, class and wanted value.
+    """Return one row for each run, class and required value, with the columns `COLUMNS`.
 
     Args:
         scores: scores by run and class.
-        labels: names of runs.
-        wanted: criterion and value of each threshold.
+        labels: labels of runs by id.
+        wanted: criterion and required value of each threshold.
         resamples: number of resamples.
     """
     return pd.DataFrame(list(_rows(scores, labels, wanted, resamples)), columns=COLUMNS)

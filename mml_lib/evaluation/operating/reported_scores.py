@@ -1,4 +1,4 @@
-"""Scores of one class or label: on the samples that thresholds are chosen by, and on those that are reported."""
+"""Scores of one class or label, on the samples that thresholds are chosen on, and on those that are reported."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Folds = Mapping[int, Predictions]
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Probabilities of one class by one network for some samples.
+    """Probabilities of one class by one network.
 
     Args:
-        scores: probabilities, N.
-        positive: which samples are of the class, or have the label, N (bool).
-        ids: their ids, N.
+        scores: probabilities of the class, N.
+        positive: samples of the class, or with the label, N (bool).
+        ids: ids of the samples, N.
     """
 
     scores: np.ndarray
@@ -32,7 +32,7 @@ class ClassScores:
 
     @classmethod
     def of(cls, predictions: Predictions, index: int) -> "ClassScores":
-        """Return the scores of a class for the samples of which it is known whether they are of it."""
+        """Return the scores of a class for the samples whose target is known."""
         if TASK_TYPES[predictions.task_type].is_multilabel:
             is_known = ~np.isnan(predictions.targets[:, index])
             scores, positive = sigmoid(predictions.logits[:, index]), predictions.targets[:, index] >= 0.5
@@ -42,21 +42,21 @@ class ClassScores:
         return cls(scores[is_known], positive[is_known], predictions.ids[is_known])
 
     def without(self, ids: Sequence[str]) -> "ClassScores":
-        """Return the scores of all samples but some."""
+        """Return the scores without those of some samples."""
         kept = ~np.isin(self.ids, ids)
         return ClassScores(self.scores[kept], self.positive[kept], self.ids[kept])
 
 
 @dataclass(frozen=True)
 class ReportedScores:
-    """Probabilities of one class by the networks of a run for the samples that are reported.
+    """Probabilities of one class by the networks of a run, for the reported samples.
 
     Args:
-        scores: probabilities, networks×N.
-        positive: which samples are of the class, N (bool).
-        choosing: for each network the scores that its threshold is chosen by, of other samples, and the samples (bool,
-            N) that the threshold is for.
-        units: number of the group of each sample, N, from 0 on without gaps.
+        scores: probabilities of the class, networks×N.
+        positive: samples of the class, N (bool).
+        choosing: for each threshold, the scores of other samples that it is chosen on, and the samples that it applies
+            to, N (bool).
+        units: index of the group of each sample, N, from 0 without gaps.
     """
 
     scores: np.ndarray
@@ -66,36 +66,42 @@ class ReportedScores:
 
     @classmethod
     def on_test(cls, validation: Folds, test: Folds, index: int, groups: Mapping[str, str | None]) -> "ReportedScores":
-        """Return the scores of all networks on the test split; one threshold is chosen by all out-of-fold predictions.
+        """Return the scores of all networks on the test split, with one threshold, chosen on out-of-fold predictions.
+
+        Args:
+            validation: validation predictions of each fold.
+            test: test predictions of each fold.
+            index: index of the class or label.
+            groups: group of each sample, by id.
 
         Raises:
-            MMLError: networks were tested on other samples.
+            MMLError: networks of the run were tested on different samples.
         """
         networks = [_sorted(ClassScores.of(predictions, index)) for _, predictions in sorted(test.items())]
         first = networks[0]
         if any(not np.array_equal(network.ids, first.ids) for network in networks):
-            raise MMLError("operating_points: networks of a run were tested on other samples; predict them anew")
-        chosen = ClassScores.of(_pooled(validation), index)
-        everywhere = np.ones(len(first.ids), bool)
+            raise MMLError("operating_points: networks of a run were tested on different samples; predict them again")
+        choosing = ClassScores.of(_pooled(validation), index)
+        all_samples = np.ones(len(first.ids), bool)
         scores = np.stack([network.scores for network in networks])
-        return cls(scores, first.positive, [(chosen, everywhere)], _units(first.ids, groups))
+        return cls(scores, first.positive, [(choosing, all_samples)], _units(first.ids, groups))
 
     @classmethod
     def out_of_fold(cls, validation: Folds, index: int, groups: Mapping[str, str | None]) -> "ReportedScores":
-        """Return out-of-fold scores: the threshold for the samples of a fold is chosen by those of the other folds."""
+        """Return out-of-fold scores. The threshold for the samples of a fold is chosen on those of the other folds."""
         pooled = ClassScores.of(_pooled(validation), index)
         parts = [predictions.ids for _, predictions in sorted(validation.items())]
         choosing = [(pooled.without(ids.tolist()), np.isin(pooled.ids, ids)) for ids in parts]
         return cls(pooled.scores[None], pooled.positive, choosing, _units(pooled.ids, groups))
 
     def draws(self, resamples: int) -> Iterator[np.ndarray]:
-        """Yield how often each sample is drawn, N×R, whole groups at once; first once each, N×1."""
+        """Yield how often each sample is drawn: first 1 for each, N×1, then resamples of whole groups, N×R."""
         yield np.ones((len(self.positive), 1))
         if resamples and len(self.positive):
             yield from draw(self.units, resamples, seed=0)
 
     def count_units(self, rows: np.ndarray) -> int:
-        """Return the number of groups among some samples (bool, N)."""
+        """Return the number of groups of the selected samples, N (bool)."""
         return len(np.unique(self.units[rows]))
 
 
@@ -111,6 +117,6 @@ def _sorted(scores: ClassScores) -> ClassScores:
 
 
 def _units(ids: np.ndarray, groups: Mapping[str, str | None]) -> np.ndarray:
-    """Return the number of the group of each sample; a sample without one is a group of its own."""
+    """Return the index of the group of each sample, N. A sample without a group is a group of its own."""
     names = [f"group {groups[name]}" if groups.get(name) else f"sample {name}" for name in ids.tolist()]
     return np.unique(names, return_inverse=True)[1] if names else np.zeros(0, np.int64)

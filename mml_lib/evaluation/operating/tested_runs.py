@@ -1,4 +1,4 @@
-"""Tested runs: predictions of the networks of each run, as operating points read them."""
+"""Tested runs: predictions of the networks of each run, for operating points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class TestedRuns:
     Args:
         task: the task.
         validation: predictions of validation samples by run and fold.
-        test: predictions of the test split by run and fold; empty where folds are pooled.
+        test: predictions of the test split by run and fold; empty if folds are pooled.
     """
 
     __test__ = False
@@ -31,18 +31,21 @@ class TestedRuns:
     def read(
         cls, networks: Sequence[Mapping[str, Any]], validation: Sequence[str], test: Sequence[str], task: str
     ) -> "TestedRuns":
-        """Read the files of some networks.
+        """Read the predictions of networks.
 
         Args:
-            networks: `run` and `fold` of each.
-            validation: a file of predictions of each.
-            test: the same of the test split; empty where folds are pooled.
-            task: description of the task.
+            networks: `run` and `fold` of each network, N.
+            validation: path of the validation predictions of each network, N.
+            test: path of the test predictions of each network, N; empty if folds are pooled.
+            task: path of the task description.
+
+        Raises:
+            MMLError: a file is missing or damaged, or has no labelled samples.
         """
         return cls(TaskDescription.read(task), _by_run(networks, validation), _by_run(networks, test) if test else {})
 
     def scores(self) -> dict[str, dict[str, ReportedScores]]:
-        """Return the scores of each class by run: of two classes the second one."""
+        """Return the scores by run and class. Of two classes, only the second one is included."""
         classes, groups = list(self.task.header["classes"]), self.task.by_id("group")
         is_binary = TASK_TYPES[self.task.header["task_type"]].is_single_label and len(classes) == 2
         numbers = [1] if is_binary else range(len(classes))

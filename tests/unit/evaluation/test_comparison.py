@@ -250,7 +250,7 @@ def broken(what: str) -> AnyPredictions:
         ("type", r"run 'bad', fold 4 is a regression and run 'good' a classification"),
         ("infinite", r"run 'bad', fold 4 has outputs .*not finite, .*'s7'"),
         ("unlabelled", r"run 'bad', fold 4 has samples without labels, .*'s3'"),
-        ("other targets", r"run 'bad', fold 4 and run 'good' .*other targets"),
+        ("other targets", r"run 'bad', fold 4 and run 'good' .*different targets"),
         ("none", r"run 'bad', fold 4 has no samples"),
     ],
 )

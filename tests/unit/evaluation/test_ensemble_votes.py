@@ -9,7 +9,7 @@ import pytest
 
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_program import solve
-from mml_lib.evaluation.ensembles.votes import Contest, Vote, best_vote, count_out
+from mml_lib.evaluation.ensembles.votes import Contest, Vote, best_vote, exhaustive_search
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import sigmoid, softmax
@@ -27,7 +27,7 @@ def test_counting_and_program_equal_brute_force(classes: int, size: int, balance
     choices = sorted(combinations(range(7), size), key=lambda places: vote.value(np.array(places)))
     worst, most = np.array(choices[0]), vote.value(np.array(choices[-1]))
     contest, end = Contest.of(vote, size), monotonic() + 60
-    ways = [count_out(vote, contest, worst, end)] + ([solve(vote, contest, worst, 0, end)] if seed == 0 else [])
+    ways = [exhaustive_search(vote, contest, worst, end)] + ([solve(vote, contest, worst, 0, end)] if seed == 0 else [])
     for chosen, bound in ways:
         assert len({*chosen}) == size
         assert vote.value(chosen) == pytest.approx(most, abs=1e-9)

@@ -260,12 +260,12 @@ def all_with(members: list[Predictions], change: Callable[[Predictions], dict[st
 
 
 WRONG = {
-    "run 00000000, fold 0 120 samples, .* run 00000001, fold 0 120 samples; only one has": changed(
+    "run 00000000, fold 0 has 120 samples, .* run 00000001, fold 0 has 120 samples; only one has": changed(
         ids=np.char.add("x", SECOND.ids)
     ),
     "run 00000000, fold 0 predicts 4 classes, .* run 00000001, fold 0 predicts 3": changed(logits=SECOND.logits[:, :3]),
-    "run 00000001, fold 0 other targets": changed(targets=(SECOND.targets + 1) % 4),
-    "fold 0 is a classification, .* fold 0 a regression": changed(task_type="regression"),
+    "run 00000001, fold 0 have different targets": changed(targets=(SECOND.targets + 1) % 4),
+    "fold 0 is a classification, .* fold 0 is a regression": changed(task_type="regression"),
     "run 00000001, fold 0 has logits that are not finite": changed(logits=np.where(SECOND.logits > 4, np.inf, 0)),
     "the sample 's0' twice": [replace(THREE[0], ids=np.append("s0", THREE[0].ids[:-1])), *THREE[1:]],
     "predictions of 2 networks, fewer than max_ensemble_size": THREE[:2],
@@ -299,8 +299,8 @@ def test_masks_that_do_not_fit_are_refused():
     for second, message in (
         (fewer, "6 samples, .* 5 samples; only one has"),
         (replace(outputs[1], classes=4), "predicts 3 classes, .* predicts 4"),
-        (other, "other targets for the same images"),
-        (replace(outputs[1], sizes=outputs[1].sizes[:, ::-1]), "has masks of some sizes"),
+        (other, "different targets for the same images"),
+        (replace(outputs[1], sizes=outputs[1].sizes[:, ::-1]), "different sizes of masks"),
     ):
         with pytest.raises(MMLError, match=message):
             select([outputs[0], second], strategy="mean")

@@ -190,7 +190,7 @@ def test_runs_are_compared_on_the_same_known_entries():
     align({"a": {0: predictions}, "b": {0: replace(predictions, logits=predictions.logits + 1)}})
     other = predictions.targets.copy()
     other[np.isnan(other)] = 0
-    with pytest.raises(MMLError, match="other targets for the same samples"):
+    with pytest.raises(MMLError, match="different targets for the same samples"):
         align({"a": {0: predictions}, "b": {0: replace(predictions, targets=other)}})
 
 
