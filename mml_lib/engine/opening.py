@@ -1,5 +1,6 @@
 """Opening of a study, while Snakemake reads the Snakefile."""
 
+import atexit
 import gc
 import os
 import sys
@@ -25,15 +26,14 @@ from mml_lib.engine.patches import (
     cache_signatures,
     chain_hooks,
     check_scripts_once,
-    end_on_sigterm,
     read_flags_directly,
     reuse_wildcards,
     run_scripts_directly,
-    select_in_order,
     share_guards,
     skip_pandas_import,
     start_scripts_warm,
 )
+from mml_lib.engine.scheduler_patches import end_on_sigterm, select_in_order, set_timers_at_limit
 from mml_lib.engine.step_order import StepOrder
 from mml_lib.engine.warm_scripts import run_script
 from mml_lib.errors import MMLError, nearest
@@ -70,6 +70,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
             defaults. The config of an outer pipeline stays unchanged; only the global variable `config` is replaced.
     """
     gc.set_threshold(*GC_THRESHOLD)
+    atexit.register(gc.freeze)  # at its end, Python would look for garbage among all objects of the plan
     sources: list[Source] = []
     folder = pipeline_folder(workflow, LIBRARY)
     try:
@@ -124,6 +125,7 @@ def _order_steps(study: Study, workflow: "Workflow") -> None:
     one_by_one = partial(is_of_network, study.rule_names) if workflow.remote_exec else None
     select_in_order(StepOrder(lambda: study.runs.planned, one_by_one).first)
     end_on_sigterm()
+    set_timers_at_limit()
     if workflow.remote_exec:
         prepare_job(study.cfg.warm_start)
         study.submitted = SubmittedRuns.read(study)

@@ -1,22 +1,22 @@
 """Patches of Snakemake, each with its reason and the condition for its removal.
 
-Those of its groups and of its executor for SLURM are in `engine/cluster`.
+Those of its scheduler are in `engine/scheduler_patches.py`, those of its groups and of its executor for SLURM in
+`engine/cluster`.
 
 `tests/unit/engine/test_patches.py` has a test for each that fails when the installed version no longer needs it. The
 default profile imports this module before Snakemake has read anything, so that imports are inside of the functions.
 """
 
-import _thread
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
-    from snakemake.jobs import AbstractJob, Job
+    from snakemake.jobs import Job
     from snakemake.workflow import Workflow
 
 
@@ -186,53 +186,6 @@ def share_guards() -> None:
         return guard_of(name) if name else object.__new__(cls)  # without a name: a copy
 
     AttributeGuard.__new__ = guard
-
-
-def end_on_sigterm() -> None:
-    """Avoid a deadlock of Snakemake at SIGTERM, by calling its handler in a separate thread.
-
-    The handler acquires the lock of the scheduler. If the interrupted thread holds it, to select jobs, Snakemake hangs.
-    This can go when the handler acquires no lock.
-    """
-    from snakemake.scheduling.job_scheduler import JobScheduler
-
-    handler = JobScheduler.exit_gracefully
-    if handler.__module__ != __name__:
-        JobScheduler.exit_gracefully = lambda self, *_: _thread.start_new_thread(handler, (self,))
-
-
-def select_in_order(first: Callable[..., Sequence["AbstractJob"]]) -> None:
-    """Have the greedy scheduler choose among the few steps that should start next, in their order.
-
-    Before each step, Snakemake reads the sizes of the inputs of all ready steps and compares them: 0.14 s for 3,335
-    steps. This can go when a scheduler plugin is called before that.
-
-    Args:
-        first: returns the steps that should start next, given the ready ones, free resources and running steps.
-    """
-    from snakemake.scheduling.greedy import Scheduler
-    from snakemake.scheduling.job_scheduler import JobScheduler
-
-    select, remaining = JobScheduler.job_selector, JobScheduler.remaining_jobs.fget
-    if hasattr(select, "__wrapped__"):
-        return
-
-    @functools.wraps(select)
-    def job_selector(scheduler: Any, jobs: Collection["AbstractJob"]) -> Sequence["AbstractJob"]:
-        if not isinstance(scheduler._scheduler, Scheduler):
-            return select(scheduler, jobs)
-        scheduler._scheduler.settings.omit_prioritize_by_temp_and_input = True
-        scheduler._mml_selects = True
-        try:
-            return select(scheduler, first(jobs, scheduler.resources, scheduler.running))
-        finally:
-            scheduler._mml_selects = False
-
-    def remaining_jobs(scheduler: Any) -> Sequence["AbstractJob"]:
-        return () if getattr(scheduler, "_mml_selects", False) else remaining(scheduler)
-
-    JobScheduler.job_selector = job_selector
-    JobScheduler.remaining_jobs = property(remaining_jobs)
 
 
 def start_scripts_warm() -> None:

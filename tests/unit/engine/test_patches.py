@@ -3,13 +3,10 @@
 That hooks of modules are ignored is tested in `test_outer_pipeline.py`.
 """
 
-import asyncio
 import inspect
 import pickle
-import signal
 import subprocess
 import sys
-import threading
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,12 +25,10 @@ from snakemake.dag import DAG, ScriptProcessor
 from snakemake.io import IOFile, ancient, pipe, temp
 from snakemake.iocontainers import AttributeGuard, InputFiles, Namedlist
 from snakemake.persistence import PersistenceBase
-from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.script import PythonScript
 
 from mml_lib.engine import patches
 from tests.support.places import REPOSITORY
-from tests.support.simulated_schedule import greedy, networks
 
 ORIGINAL_PREAMBLE = inspect.unwrap(PythonScript.generate_preamble)
 
@@ -62,22 +57,6 @@ def test_snakemake_still_imports_pandas_for_params():
     source = Path(inspect.getsourcefile(PersistenceBase)).read_text()
     assert "import pandas" in inspect.getsource(PersistenceBase._serialize_param_pandas)
     assert "find_spec" in source[source.index("def _serialize_param(") :][:600]
-
-
-def test_snakemake_still_takes_a_lock_in_its_handler_of_sigterm():
-    # Of the module's file: other tests of this process may have patched the class.
-    source = Path(inspect.getsourcefile(JobScheduler)).read_text()
-    assert "with self._lock:" in source[source.index("def exit_gracefully(") :][:100]
-
-
-def test_sigterm_ends_a_snakemake_that_is_selecting_jobs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
-    patches.end_on_sigterm()
-    scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
-    with scheduler._lock:
-        JobScheduler.exit_gracefully(scheduler, signal.SIGTERM, None)
-    assert scheduler._open_jobs.acquire(timeout=30)
-    assert scheduler._user_kill == "graceful"
 
 
 def test_params_are_serialized_without_pandas(monkeypatch: pytest.MonkeyPatch):
@@ -180,50 +159,6 @@ def test_snakemake_still_makes_guards_for_each_list():
     assert files.sort == pickle.loads(pickle.dumps(files)).sort == "a"
     with pytest.raises(AttributeError, match=r"index\(\) cannot be used"):
         files.index()
-
-
-def scheduler_of(jobs: list[Any]) -> Any:
-    """Return the parts of Snakemake's scheduler that select jobs."""
-    plan = SimpleNamespace(needrun_jobs=lambda: read.append("plan") or jobs, finished=lambda job: False)
-    read: list[str] = []
-
-    async def input_sizes(selectable: list[Any]) -> None:
-        read.append(f"{len(selectable)} sizes")
-
-    scheduler = SimpleNamespace(
-        workflow=SimpleNamespace(dag=plan, async_run=asyncio.run),
-        update_input_sizes=input_sizes,
-        validate_job=lambda job: None,
-        resources={"_cores": 1, "_job_count": sys.maxsize},
-        job_rate_limiter=None,
-        _input_sizes={},
-        _lock=threading.Lock(),
-        _scheduler=greedy(),
-        running=set(),
-        failed=set(),
-        read=read,
-    )
-    scheduler._job_selector = scheduler._scheduler.select_jobs
-    scheduler.update_available_resources = lambda selected: None
-    return scheduler
-
-
-def test_snakemake_still_compares_all_ready_jobs_before_each_step(monkeypatch: pytest.MonkeyPatch):
-    source = inspect.getsource(inspect.unwrap(JobScheduler.job_selector))
-    assert "self.update_input_sizes(jobs)" in source
-    assert source.index("self.remaining_jobs") < source.index("self.resources, self._input_sizes")
-    monkeypatch.setattr(JobScheduler, "job_selector", inspect.unwrap(JobScheduler.job_selector))
-    monkeypatch.setattr(JobScheduler, "remaining_jobs", JobScheduler.remaining_jobs)
-    patches.select_in_order(lambda jobs, free, running: list(jobs)[-1:])
-    jobs = networks(2, 1)
-
-    class SmallScheduler(SimpleNamespace):
-        remaining_jobs = JobScheduler.remaining_jobs
-
-    scheduler = SmallScheduler(**vars(scheduler_of(jobs)))
-    assert JobScheduler.job_selector(scheduler, jobs) == jobs[-1:]
-    assert scheduler.read == ["1 sizes"]
-    assert scheduler.remaining_jobs == jobs
 
 
 def preamble(script: str) -> list[str]:
