@@ -33,7 +33,7 @@ OPTIONS = ["--profile", str(REPOSITORY / "profiles/default"), "--configfile", "s
 @pytest.mark.parametrize(("runs", "seconds"), [(667, 0.02), (6670, 0.1)])
 def test_choosing_a_step_is_quick_with_thousands_ready(figures: Figures, runs: int, seconds: float):
     steps = networks(runs, 5)
-    ready = {step for step in steps if step.after is None}
+    ready = {step for step in steps if not step.needs}
     free, repeats = {"_cores": 2}, 5
     order = StepOrder(lambda: [("t", f"{run:08x}") for run in range(runs)])
     order.first(ready, free)  # each step is placed once

@@ -1,7 +1,7 @@
 """Order of ready steps: trainings before short steps, and a trained run before both."""
 
 from mml_lib.engine.step_order import StepOrder
-from tests.support.simulated_schedule import networks, simulate
+from tests.support.simulated_schedule import drawn_tasks, networks, simulate
 
 PLANNED = [("t", f"{run:08x}") for run in range(12)]
 
@@ -103,3 +103,14 @@ def test_steps_that_do_not_run_side_by_side_start_one_after_another():
     assert [step.run for step in started].count(own.run) == 1
     assert [step.run for step in started].count(PLANNED[1][1]) == 2, "others do not wait"
     assert own.run not in [step.run for step in order.first(trainings[1:], {"_cores": 7}, [own])]
+
+
+def test_pictures_of_a_task_are_drawn_beside_trainings_of_other_tasks():
+    tasks = ("a", "b", "c")
+    steps = drawn_tasks(tasks, 6)
+    simulate(steps, 4, StepOrder(lambda: [(task, PLANNED[0][1]) for task in tasks]).first)
+    drawn = [step for step in steps if step.name == "draw_results"]
+    assert [step.start for step in drawn] == [max(needed.end for needed in step.needs) for step in drawn]
+    last_training = max(step.end for step in steps if step.name == "train_fold")
+    assert [step.end <= last_training for step in drawn] == [True, True, False]
+    assert max(step.end for step in steps) == drawn[-1].end
