@@ -45,6 +45,8 @@ IMPORTED_LATE = {
         *("matplotlib.pyplot", "matplotlib.backends.backend_svg"),
         *("pandas.core.methods.to_dict", "pandas.io.formats.style"),
     ),
+    "mml_lib.reports.gallery": ("sklearn.metrics",),
+    "mml_lib.reports.study_report": ("PIL.WebPImagePlugin", "importlib.resources.readers"),
     "mml_lib.tasks": (
         *("PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
         "PIL.PngImagePlugin",
