@@ -10,7 +10,7 @@ from mml_lib.data.datamodule import TaskImages, by_size, ordered_loader
 from mml_lib.errors import MMLError
 from mml_lib.features.part_store import PartStore
 from mml_lib.inference.frozen_backbone import FrozenBackbone
-from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu
+from mml_lib.training.guards import gpu_share_remedy, is_out_of_memory
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """Types of numbers by precision."""
@@ -68,7 +68,7 @@ def extract_features(
             raise
         raise MMLError(
             f"out of memory on {device} in extracting features of {task} in batches of {batch_size}; "
-            f"{more_of_a_gpu()}lower features.batch_size, which changes no features"
+            f"{gpu_share_remedy()}lower features.batch_size, which changes no features"
         ) from error
     finally:
         store.flush()

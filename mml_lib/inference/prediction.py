@@ -15,7 +15,7 @@ from mml_lib.inference.merged_views import MergedViews
 from mml_lib.inference.window_prediction import predict_by_windows
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.task_types import IGNORE, TASK_TYPES
-from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu, words_of
+from mml_lib.training.guards import describe_images, gpu_share_remedy, is_out_of_memory
 from mml_lib.training.module import MMLModule
 
 
@@ -30,7 +30,9 @@ def best_device(accelerator: str) -> torch.device:
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
     if accelerator not in ("auto", "cpu"):
-        raise MMLError(f"trainer.accelerator '{accelerator}' cannot be had: torch finds no such device; set it to auto")
+        raise MMLError(
+            f"trainer.accelerator '{accelerator}' is not available: torch finds no such device; set it to auto"
+        )
     return torch.device("cpu")
 
 
@@ -95,10 +97,10 @@ def _predict_whole(
 
 
 def _does_not_fit(task: str, batch: Mapping[str, Any], device: torch.device) -> MMLError:
-    images = words_of(batch) if batch else "no batch yet"
+    images = describe_images(batch) if batch else "no batch yet"
     elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which trains nothing anew,"
     return MMLError(
-        f"out of memory on {device} in predicting by the network of {task} with {images}; {more_of_a_gpu()}free "
+        f"out of memory on {device} in predicting by the network of {task} with {images}; {gpu_share_remedy()}free "
         f"memory that others use,{elsewhere} or lower sampling.batch_size, which makes a new run"
     )
 

@@ -1,4 +1,4 @@
-"""The best epoch: its weights are kept within the checkpoints, so an interrupted training keeps them too."""
+"""The best epoch: checkpoints contain its weights, so that an interrupted training keeps them."""
 
 import math
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from mml_lib.errors import MMLError
 
 
 class BestEpoch:
-    """Keeps a copy of the weights of the best epoch so far; of equal epochs the first.
+    """Keeps a copy of the weights of the best epoch so far; the first of equal epochs.
 
     Args:
-        config: the metric that decides.
+        config: metric that determines the best epoch, and its direction.
     """
 
     def __init__(self, config: StoreBest):
@@ -25,17 +25,17 @@ class BestEpoch:
         self.weights: dict[str, torch.Tensor] = {}
 
     def update(self, network: nn.Module, row: Mapping[str, float]) -> None:
-        """Keep the weights of a validated epoch if it is the best so far."""
+        """Keep the weights of a validated epoch if it is the best so far. `row` is the epoch's row of the history."""
         score = self.config.sign * row[self.config.key]
         if score > self.score:
             self.epoch, self.score = int(row["epoch"]), score
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
     def restore(self, network: nn.Module) -> int:
-        """Give a network the weights of the best epoch; return which one it is.
+        """Load the weights of the best epoch into a network, and return the number of this epoch, from 0.
 
         Raises:
-            MMLError: what tells the best was undefined in all epochs.
+            MMLError: the metric was undefined in all epochs.
         """
         if self.epoch is None:
             raise MMLError(

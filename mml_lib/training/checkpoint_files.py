@@ -1,4 +1,4 @@
-"""Folders of checkpoints: the one to resume from, and the removal of older ones."""
+"""Files of checkpoints: the latest usable one, the removal of older ones, and the lock of a training."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from mml_lib.machine.terminal import say
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """Return where the checkpoint of an epoch lies."""
+    """Return the path of the checkpoint of an epoch."""
     return folder / f"epoch={epoch:06d}.ckpt"
 
 
 def checkpoints_of(folder: Path) -> list[Path]:
-    """Return the checkpoints of a training, that of the latest epoch first."""
+    """Return the checkpoints of a training, the latest epoch first."""
     checkpoints = [path for path in folder.glob("*.ckpt") if re.fullmatch(r"epoch=\d+(-v\d+)?", path.stem)]
     return sorted(checkpoints, key=lambda path: (_epoch(path), path.stat().st_mtime), reverse=True)
 
@@ -26,11 +26,11 @@ def _epoch(path: Path) -> str:
 
 
 def last_checkpoint(folder: Path, problem_of: Callable[[Path], str | None] = lambda path: None) -> Path | None:
-    """Return the latest usable checkpoint, if there is one; remove unfinished files of a killed training.
+    """Return the latest usable checkpoint; None without one. Unfinished files of a killed training are removed.
 
     Args:
-        folder: of one training.
-        problem_of: says why one is not usable, which is shown, and None of the others.
+        folder: folder of the training's checkpoints.
+        problem_of: returns the reason why a checkpoint is not usable, which is printed; None for usable ones.
     """
     for part in folder.glob(".*.part*"):
         part.unlink(missing_ok=True)
@@ -43,15 +43,15 @@ def last_checkpoint(folder: Path, problem_of: Callable[[Path], str | None] = lam
             break
         problems.append(f"{path} {problem}")
     if problems:
-        start = f"from the one before, {usable.name}" if usable else "at the beginning"
-        say(f"{'; '.join(problems)}: this training goes on {start}")
+        start = f"continues from the previous one, {usable.name}" if usable else "starts from the beginning"
+        say(f"{'; '.join(problems)}: this training {start}")
     return usable
 
 
 def keep_latest(written: Path, number: int) -> None:
-    """Remove all checkpoints but `number`: the one just written, and those of the latest epochs before it.
+    """Remove all checkpoints except `number`: the one just written, and the latest ones before it.
 
-    Those of later epochs were not usable when the training began, or they would not have to be written again.
+    Checkpoints of later epochs are removed: they were not usable when the training was resumed.
     """
     others = [path for path in checkpoints_of(written.parent) if path != written]
     before = [path for path in others if _epoch(path) < _epoch(written)]
@@ -60,20 +60,20 @@ def keep_latest(written: Path, number: int) -> None:
 
 
 def training_lock(folder: Path) -> Path:
-    """Return the file that a training locks: a trial of a search may have the same pipeline, and the same checkpoints.
+    """Return the lock file of a training, because a trial of a search may have the same pipeline and checkpoints.
 
     Args:
-        folder: of the training's checkpoints.
+        folder: folder of the training's checkpoints.
     """
     return folder.with_name(f".{folder.name}.lock")
 
 
 @contextlib.contextmanager
 def sole_training(folder: Path) -> Iterator[bool]:
-    """Train while no other process trains the same pipeline on the same fold.
+    """Hold the lock of a training, so that no other process trains the same pipeline on the same fold.
 
     Args:
-        folder: of the training's checkpoints.
+        folder: folder of the training's checkpoints.
 
     Yields:
         True if this process has waited for another one.
@@ -84,7 +84,7 @@ def sole_training(folder: Path) -> Iterator[bool]:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove a training's checkpoints, and the folders that are empty then."""
+    """Remove a training's checkpoints, and folders that become empty."""
     for file in folder.glob("*"):
         file.unlink(missing_ok=True)
     _remove_empty(folder, folder.parent, folder.parent.parent)

@@ -1,4 +1,4 @@
-"""Checkpoints: one an epoch, whole or not at all, read without unpickling anything but tensors."""
+"""Checkpoints: one per epoch, written atomically, read without unpickling arbitrary objects."""
 
 import zipfile
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ PARTS = {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints beside their place and renames them; Lightning's own may copy them across file systems."""
+    """Writes a checkpoint to a temporary file next to it, and renames this file. Lightning may copy it instead."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        with write_whole(path) as beside:
-            torch.save(checkpoint, beside)
+        with write_whole(path) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 class LatestCheckpoints(Checkpoint):
-    """Keeps the checkpoints of the latest epochs; each is written before an older one is removed.
+    """Keeps the checkpoints of the latest epochs. An older one is removed after the new one is written.
 
-    Lightning's `ModelCheckpoint` keeps one only, or remembers which are there and does not look.
+    Lightning's `ModelCheckpoint` keeps only one, or relies on its own list of files.
 
     Args:
-        folder: where they lie.
-        save_top_k: how many are kept; -1: all.
+        folder: folder of the training's checkpoints.
+        save_top_k: number of checkpoints to keep; -1: all.
     """
 
     def __init__(self, folder: Path, save_top_k: int = 2):
@@ -49,28 +49,30 @@ class LatestCheckpoints(Checkpoint):
 
 
 def problem_of(path: Path, divisions: Mapping[str, str] | None = None) -> str | None:
-    """Return why a training cannot go on from a checkpoint, None if it can: looks at every byte, loads no tensor.
+    """Return the reason why a training cannot continue from a checkpoint; None if it can.
+
+    All bytes are verified, but tensors are not loaded into memory.
 
     Args:
-        path: of the checkpoint.
-        divisions: digest of the division of each task of the training; None: they are not compared.
+        path: path of the checkpoint.
+        divisions: digest of the division of each task of the training; None: divisions are not compared.
     """
     if path.stat().st_size == 0:
         return "is empty"
     try:
         with zipfile.ZipFile(path) as archive:
-            # torch writes no attributes, and reads nothing of an entry that has the one of folders.
+            # torch writes no attributes, and does not read entries with the attribute of folders.
             if archive.testzip() is not None or any(entry.external_attr for entry in archive.infolist()):
                 return "is damaged"
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except zipfile.BadZipFile:
         return "is cut off or damaged"
-    except Exception as error:  # what bytes out of place make of the readers is anyone's guess
+    except Exception as error:  # damaged bytes may raise any error in the readers
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"cannot be read ({reason})"
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
         return "is not a checkpoint of a training"
-    version = checkpoint["mml"].get("torch", torch.__version__)  # older ones do not say
+    version = checkpoint["mml"].get("torch", torch.__version__)  # older checkpoints lack it
     if version.split(".")[:2] != torch.__version__.split(".")[:2]:
         return f"is of torch {version}, not {torch.__version__}"
     return other_division(checkpoint["mml"], divisions or {})

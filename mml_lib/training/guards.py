@@ -1,4 +1,4 @@
-"""Guards: a training with infinite values or too little memory ends with one line that names the remedy."""
+"""Guards: a training with infinite values or too little memory ends with one line that states a remedy."""
 
 import logging
 import math
@@ -16,11 +16,11 @@ from mml_lib.machine.leases import own_share
 logger = logging.getLogger(__name__)
 
 EVERY = 50
-"""Batches after which losses are looked at: each look waits for the GPU."""
+"""Number of batches between checks of the losses, because each check waits for the GPU."""
 
 
 class FiniteGuard(Callback):
-    """Ends a training whose losses or weights are not finite any more, before they get into a checkpoint."""
+    """Ends a training when losses or weights are no longer finite, before they are written to a checkpoint."""
 
     def __init__(self) -> None:
         self._losses: list[torch.Tensor] = []
@@ -41,14 +41,14 @@ class FiniteGuard(Callback):
             self._check_losses(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check before metrics do, some of which refuse infinite values with other messages."""
+        """Check before metrics are computed, because some of them refuse infinite values with other messages."""
         self._check_all(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = trainer.callback_metrics.get("val/loss")
         if loss is not None and not torch.isfinite(loss):
             logger.warning(
-                "the validation loss of %s is %s in epoch %d, its training loss is finite: training goes on, and "
+                "the validation loss of %s is %s in epoch %d, its training loss is finite: training continues, and "
                 "store_best does not choose this epoch",
                 pl_module.task,
                 loss.item(),
@@ -59,7 +59,7 @@ class FiniteGuard(Callback):
         self._check_all(trainer, pl_module)
 
     def _check_all(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the losses, and the weights after the last optimizer step, which no loss reflects."""
+        """Check the losses, and the weights after the last optimizer step, which affects no loss yet."""
         self._check_losses(trainer, pl_module)
         if self._stepped:
             self._stepped = False
@@ -71,7 +71,7 @@ class FiniteGuard(Callback):
     def _check_losses(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._losses:
             return
-        losses = torch.stack(self._losses).float()  # as the history has them
+        losses = torch.stack(self._losses).float()  # as in the history
         first = self._batch - len(losses) + 1
         self._losses.clear()
         finite = losses.isfinite()
@@ -94,18 +94,18 @@ def _diverged(trainer: Trainer, pl_module: LightningModule, what: str, value: fl
 
 
 class MemoryGuard(Callback):
-    """Reports the batch that did not fit into memory, and the remedy."""
+    """Reports a batch that does not fit into memory, with a remedy."""
 
     def __init__(self) -> None:
         self._images = ""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._images = words_of(batch)
+        self._images = describe_images(batch)
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        self._images = words_of(batch)
+        self._images = describe_images(batch)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if not is_out_of_memory(exception):
@@ -113,11 +113,11 @@ class MemoryGuard(Callback):
         device, names = trainer.strategy.root_device, ", ".join(pl_module.network.heads)
         if not self._images:
             raise TrainingFailed(
-                f"out of memory on {device} before the first batch of {names}; {more_of_a_gpu()}set a smaller arch, or "
-                "free memory that others use"
+                f"out of memory on {device} before the first batch of {names}; {gpu_share_remedy()}set a smaller arch, "
+                "or free memory that other processes use"
             ) from exception
         remedy = (
-            f"{more_of_a_gpu()}halve sampling.batch_size, and keep the effective batch by "
+            f"{gpu_share_remedy()}halve sampling.batch_size, and keep the effective batch by "
             f"trainer.accumulate_grad_batches: {2 * trainer.accumulate_grad_batches}"
         )
         if device.type == "cuda" and trainer.precision in ("32-true", "64-true"):
@@ -128,24 +128,24 @@ class MemoryGuard(Callback):
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Return True if an error, or one that it was raised from, is a lack of memory."""
+    """Return True if an error, or an error that it was raised from, means a lack of memory."""
     if error is None:
         return False
-    words = str(error)
-    in_words = isinstance(error, RuntimeError) and any(
-        phrase in words for phrase in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    message = str(error)
+    has_phrase = isinstance(error, RuntimeError) and any(
+        phrase in message for phrase in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
     )
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or in_words or is_out_of_memory(error.__cause__)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or has_phrase or is_out_of_memory(error.__cause__)
 
 
-def more_of_a_gpu() -> str:
-    """Return the remedy for a step that has only a share of a GPU."""
+def gpu_share_remedy() -> str:
+    """Return the remedy for a step with a share of a GPU; empty for others."""
     share = own_share()
     return f"raise gpu_mem_mb of its resources ({share} now), or " if share else ""
 
 
-def words_of(batch: Mapping[str, Any]) -> str:
-    """Return words for the images of a batch, or of the batches of several tasks by name."""
+def describe_images(batch: Mapping[str, Any]) -> str:
+    """Return the number and sizes of the images of a batch, or of the batches of several tasks, as text."""
     batches = [batch] if "image" in batch else list(batch.values())
     shapes = {tuple(item["image"].shape) for item in batches}
     return " and ".join(f"a batch of {shape[0]} images of {shape[2]}×{shape[3]}" for shape in sorted(shapes))

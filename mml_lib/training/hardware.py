@@ -1,4 +1,4 @@
-"""Hardware of a training: names of processor and GPU, and the energy that their counters measure."""
+"""Hardware of a training: names of processor and GPU, and their energy counters."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 COUNTERS = Path("/sys/class/powercap")
-"""Folder of the energy counters of processors (RAPL). Many systems let administrators read them only."""
+"""Folder of the energy counters of processors (RAPL). On many systems, only administrators can read them."""
 
 JOULES_PER_KWH = 3.6e6
 
@@ -24,7 +24,7 @@ def hardware_of(device: torch.device) -> dict[str, str]:
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the model of the processor; what Python knows of it where the system does not state one."""
+    """Return the model of the processor; if the system does not state it, the name that Python has."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -36,8 +36,8 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 class EnergyMeter(Callback):
     """Reads the energy counters of the machine's processors and of the training's GPUs before and after a training.
 
-    A counter counts all that runs on its part, so that the energy is an upper bound for a training that shares it. The
-    energy of a resumed training is unknown, for nobody has counted before it was interrupted.
+    A counter includes all processes on its part, so the energy is an upper bound for a training that shares it. The
+    energy of a resumed training is unknown, because its earlier part was not measured.
 
     Args:
         folder: folder of the counters of processors.
@@ -55,11 +55,11 @@ class EnergyMeter(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         after = self._joules(trainer)
         spent = [after.get(name, -1.0) - joules for name, joules in self._before.items()]
-        # A counter that is less than before has begun again.
+        # A counter that has decreased was reset.
         self.kwh = sum(spent) / JOULES_PER_KWH if spent and min(spent) >= 0 else None
 
     def _joules(self, trainer: Trainer) -> dict[str, float]:
-        """Return the counters by name, in joules; empty if one that the training needs cannot be read."""
+        """Return the counters by name, in joules; empty if a needed counter cannot be read."""
         processors = processor_joules(self.folder)
         if trainer.strategy.root_device.type != "cuda":
             return processors
@@ -68,7 +68,7 @@ class EnergyMeter(Callback):
 
 
 def measured_energy(trainer: Trainer) -> float | None:
-    """Return the energy of a finished training in kWh; None: it was not measured."""
+    """Return the energy of a finished training in kWh; None if it was not measured."""
     meters = [callback for callback in trainer.callbacks if isinstance(callback, EnergyMeter)]  # type: ignore[attr-defined]
     return meters[0].kwh if meters else None
 
@@ -83,7 +83,7 @@ def processor_joules(folder: Path) -> dict[str, float]:
 
 
 def gpu_joules() -> dict[str, float]:
-    """Return the counters of the GPUs that this process sees by their ids, in joules; empty without NVML."""
+    """Return the counters of the visible GPUs by id, in joules; empty without NVML."""
     try:
         import pynvml
 

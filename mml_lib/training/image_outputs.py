@@ -1,4 +1,4 @@
-"""Outputs of a network for images as they are packed: scaling, normalisation, and the sliding window."""
+"""Outputs of a network for packed images: scaling, normalisation, and the sliding window."""
 
 import torch
 
@@ -8,13 +8,13 @@ from mml_lib.models.normalization import scaled
 
 
 class ImageOutputs:
-    """Outputs of one task of a network, for a `torch.nn.Module` that has these attributes.
+    """Outputs of one task of a network; a mixin for `torch.nn.Module`s with these attributes.
 
     Attributes:
         network: the network.
-        task: the task that it answers.
-        mean, std: per channel of the network, 1×C×1×1, for images in 0..1.
-        window: by which whole images are seen; None: as they are.
+        task: task whose outputs are returned.
+        mean, std: mean and standard deviation per channel of the network, 1×C×1×1, for images in 0..1.
+        window: sliding window for whole images; None: whole images are one input.
     """
 
     network: Network
@@ -25,13 +25,14 @@ class ImageOutputs:
 
     @property
     def task_type(self) -> str:
+        """Task type of the head."""
         return self.network.heads[self.task]["task_type"]
 
     def scale(self, images: torch.Tensor) -> torch.Tensor:
-        """Return floats in 0..1, N×C×H×W with the channels of the network, for images of a type of `PixelFormat`.
+        """Return floats in 0..1, N×C×H×W with the channels of the network, for images of a dtype of `PixelFormat`.
 
         Raises:
-            MMLError: the images have other channels than the network.
+            MMLError: the channels of the images do not fit the network.
         """
         return scaled(images, self.mean.shape[1], self.mean.dtype, self.task)
 
@@ -40,11 +41,11 @@ class ImageOutputs:
         return (images - self.mean) / self.std
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return outputs for images N×C×H×W as they are packed: N×outputs, or N×classes×H×W."""
+        """Return outputs for packed images N×C×H×W: N×outputs, or N×classes×H×W for masks."""
         return self.network(self.normalise(self.scale(images)), self.task)
 
     def outputs_of_whole(self, images: torch.Tensor) -> torch.Tensor:
-        """Return float32 outputs for whole images, as `forward`, by the sliding window where there is one."""
+        """Return outputs for whole images, as `forward` (float32), with the sliding window if there is one."""
         if self.window is None:
             return self.forward(images).float()
         return self.window.outputs_of(images, self.forward, self.task_type)

@@ -1,4 +1,4 @@
-"""The Lightning module: how a network learns a task."""
+"""The Lightning module that trains a network on one task or several."""
 
 import logging
 import random
@@ -31,36 +31,37 @@ logger = logging.getLogger(__name__)
 
 
 Loss = tuple[float | torch.Tensor, torch.Tensor]
-"""The number of samples that a loss is a mean of, and the loss."""
+"""Number of samples in the mean, and the mean loss."""
 
 
 class Observer(Protocol):
-    """Receives the inputs and outputs of a network, and changes nothing."""
+    """Receives the inputs and outputs of a network without changing them."""
 
     def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Receive a training batch of a task: floats N×C×H×W in 0..1, augmented and mixed, and its targets."""
+        """Receive a training batch of a task: augmented and mixed images, N×C×H×W in 0..1, and targets."""
 
     def observe_outputs(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Receive a validation batch of a task: packed images N×C×H×W, its targets and the network's outputs."""
+        """Receive a validation batch of a task: packed images N×C×H×W, targets and outputs."""
 
 
 class MMLModule(ImageOutputs, LightningModule):
-    """Trains the heads of one task or of several, and the backbone with them; the first task is validated.
+    """Trains the heads of one or several tasks and their common backbone. Only the first task is validated.
 
-    All randomness of a batch follows from seed, epoch and batch, so a resumed training is the uninterrupted one.
+    All randomness of a batch is a function of seed, epoch and batch, so a resumed training equals an uninterrupted one.
 
     Args:
-        network: what is trained.
-        objectives: what is to be learned, the first for its own sake; with several, a batch has one of each, by task.
-        mean, std: per channel of the network, C values each, for images in 0..1.
+        network: network that is trained, in place.
+        objectives: objectives of the tasks, the main one first. With several tasks, a batch contains one batch of each,
+            by task.
+        mean, std: mean and standard deviation per channel of the network, C values each, for images in 0..1.
         optimizer: spec of the optimizer.
-        lr_scheduler: its learning-rate scheduler, if any.
-        augmentation: applied to training images, by task type or for all.
+        lr_scheduler: learning-rate scheduler; None without one.
+        augmentation: augmentation of training images, by task type or for all.
         metrics: torchmetrics by name, for validation.
         seed: seed of the training.
-        store_best: what tells the epoch whose weights are kept; None: the last.
-        compile_with: arguments of `torch.compile`, by which the network is trained; None: as it is.
-        window: by which whole images are seen, where crops are trained on; None: as they are.
+        store_best: metric of the best epoch, whose weights are kept; None: the last epoch is kept.
+        compile_with: arguments of `torch.compile` for the network; None: it is not compiled.
+        window: sliding window for whole images, if the network is trained on crops; None: whole images are one input.
     """
 
     def __init__(
@@ -100,30 +101,30 @@ class MMLModule(ImageOutputs, LightningModule):
         self._losses: list[Loss] = []
         self._task_losses: dict[str, list[Loss]] = {part.task: [] for part in objectives}
         self._val_losses: list[Loss] = []
-        self._tried: set[str] = set()
+        self._checked: set[str] = set()
         self._validated = False
         self._rate = 0.0
         self.divisions: Mapping[str, str] = {}
-        """Digest of the division of each task that it learns."""
+        """Digest of the division of each task of the training."""
         self._epoch_started = 0.0
 
     def redirect(self, task: str) -> None:
-        """Answer for another task from now on: by its own head where the network has one, else by that of the first."""
+        """Return outputs for another task from now on, by its head if the network has one, else by the first head."""
         self.task = learned_as(task, self.network.heads) or self.task
 
     def loss_of(
         self, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the loss of a batch of the first task, of samples by their weights where they have some."""
+        """Return the loss of a batch of the first task, weighted if samples have weights."""
         objective = self.objectives[0]
         return objective(self.network.head_of(objective.task), outputs, targets, weights)
 
     def on_fit_start(self) -> None:
         if self.compile_with is not None:
-            self.network.compile(**self.compile_with)  # in place: its weights keep their names
+            self.network.compile(**self.compile_with)  # in place, so that weights keep their names
 
     def on_train_start(self) -> None:
-        """Step a plateau scheduler by the last epoch; Lightning does so after the checkpoint, so not when resuming."""
+        """Step a plateau scheduler by the last epoch. Lightning does so after the checkpoint, but not when resuming."""
         for config in self.trainer.lr_scheduler_configs if self.history else ():
             if config.reduce_on_plateau and len(self.history) % config.frequency == 0:
                 config.scheduler.step(self.history[-1][config.monitor])
@@ -132,9 +133,9 @@ class MMLModule(ImageOutputs, LightningModule):
         self._epoch_started = time.monotonic()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed everything for this batch, and note its learning rate."""
+        """Seed all random number generators for this batch, and store its learning rate."""
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        rank = [self.global_rank] if self.global_rank else []  # each of several processes augments in its own way
+        rank = [self.global_rank] if self.global_rank else []  # processes of one training augment differently
         seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, *rank]).generate_state(1)[0])
         torch.manual_seed(seed)
         np.random.seed(seed)
@@ -143,21 +144,21 @@ class MMLModule(ImageOutputs, LightningModule):
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> torch.Tensor:
         if len(self.objectives) == 1:
             batch = {self.task: batch}
-        learned = [self._learn(objective, batch[objective.task]) for objective in self.objectives]
-        losses = [loss for _, loss in learned]
+        counted = [self._loss(objective, batch[objective.task]) for objective in self.objectives]
+        losses = [loss for _, loss in counted]
         weighted = [objective.weight * loss for objective, loss in zip(self.objectives, losses, strict=True)]
         total = losses[0] if len(losses) == 1 else sum(weighted)
-        for objective, (count, loss) in zip(self.objectives, learned, strict=True):
+        for objective, (count, loss) in zip(self.objectives, counted, strict=True):
             self._task_losses[objective.task].append((count, loss.detach()))
-        self._losses.append((learned[0][0] if len(losses) == 1 else len(batch[self.task]["image"]), total.detach()))
+        self._losses.append((counted[0][0] if len(losses) == 1 else len(batch[self.task]["image"]), total.detach()))
         return total
 
-    def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> Loss:
-        """Return the loss of a batch of one task, after the number of samples that it is a mean of."""
+    def _loss(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> Loss:
+        """Return the loss of a training batch of one task, with the number of its samples."""
         images, targets, weights = self.scale(batch["image"]), batch["target"], batch.get("weight")
         augmentation = self.augmentation[objective.task_type]
         segmentation = TASK_TYPES[objective.task_type].has_masks
-        if objective.task not in self._tried:
+        if objective.task not in self._checked:
             augmentation.check(images, targets if segmentation else None)
         if segmentation:
             images, targets = augmentation.with_masks(images, targets)
@@ -169,9 +170,9 @@ class MMLModule(ImageOutputs, LightningModule):
             self.observer.observe_batch(objective.task, images, targets)
         outputs = self.network(self.normalise(images), objective.task)
         head = self.network.head_of(objective.task)
-        if objective.task not in self._tried:
+        if objective.task not in self._checked:
             objective.check(head, outputs, targets)
-            self._tried.add(objective.task)
+            self._checked.add(objective.task)
         return objective.counted(targets, weights), objective(head, outputs, targets, weights)
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
@@ -185,7 +186,7 @@ class MMLModule(ImageOutputs, LightningModule):
             update(metric, self.task_type, outputs, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and metrics of the whole split; a metric that its samples leave undefined is NaN."""
+        """Log loss and metrics of the whole split; undefined metrics are NaN."""
         self._validated = True
         self.log("val/loss", _mean(self._val_losses), sync_dist=True)
         self._val_losses.clear()
@@ -194,7 +195,7 @@ class MMLModule(ImageOutputs, LightningModule):
             metric.reset()
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch, and write the epoch down."""
+        """Log the mean loss of the epoch, and add the epoch to the history."""
         mean_loss = self._mean_of_all(self._losses)
         self._losses.clear()
         self.log("train/loss", mean_loss, sync_dist=True)
@@ -211,11 +212,11 @@ class MMLModule(ImageOutputs, LightningModule):
         self.history.append(row)
         if self.best and self.best.config.key in row:
             self.best.update(self.network, row)
-        words = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
-        logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, words)
+        values = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
+        logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, values)
 
     def _mean_of_all(self, losses: list[Loss]) -> torch.Tensor:
-        """Return the mean loss of batches over all processes that train together."""
+        """Return the mean loss of batches over all processes of the training."""
         return self.trainer.strategy.reduce(_mean(losses), reduce_op="mean")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -233,23 +234,23 @@ class MMLModule(ImageOutputs, LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["mml"]["history"])
         self.seconds = checkpoint["mml"]["seconds"]
-        self.trainer.should_stop = checkpoint["mml"]["stopped"]  # Lightning forgets it
+        self.trainer.should_stop = checkpoint["mml"]["stopped"]  # Lightning does not restore it
         threads = checkpoint["mml"]["threads"]
-        if threads != torch.get_num_threads():  # sums are added up in another order by another number
-            logger.info("going on with %d threads, as the training began", threads)
+        if threads != torch.get_num_threads():  # the number of threads affects the order of additions
+            logger.info("continuing with %d threads, as at the start of the training", threads)
             torch.set_num_threads(threads)
         if self.best:
             self.best.load(checkpoint["mml"]["best"])
 
     def keep_best(self) -> dict[str, float]:
-        """Give the network the weights to keep, and return their epoch's row of the history."""
+        """Load the weights to keep into the network, and return the row of their epoch in the history."""
         if self.best is None:
             return self.history[-1]
         epoch = self.best.restore(self.network)
         return next(row for row in self.history if row["epoch"] == epoch)
 
     def create_optimizer(self) -> Optimizer:
-        """Return a new optimizer of the weights that are trained."""
+        """Return a new optimizer of the trainable weights."""
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         return instantiate(self.optimizer_spec, Optimizer, parameters)
 
@@ -257,13 +258,13 @@ class MMLModule(ImageOutputs, LightningModule):
         optimizer = self.create_optimizer()
         if self.lr_scheduler is None:
             return optimizer
-        words = {
+        variables = {
             "${max_epochs}": self.trainer.max_epochs,
             "${total_steps}": int(self.trainer.estimated_stepping_batches),
             "${lr}": self.optimizer_spec.get("lr"),
         }
         spec = {
-            key: words.get(value, value) if isinstance(value, str) else value
+            key: variables.get(value, value) if isinstance(value, str) else value
             for key, value in self.lr_scheduler.spec().items()
         }
         scheduler = instantiate(spec, lr_scheduler.LRScheduler, optimizer)
@@ -274,11 +275,11 @@ class MMLModule(ImageOutputs, LightningModule):
 
 
 def _mean(losses: Sequence[Loss]) -> torch.Tensor:
-    """Return the mean loss of batches, weighted by their samples."""
+    """Return the mean loss of batches, weighted by their numbers of samples."""
     counts, values = zip(*losses, strict=True)
     if isinstance(counts[0], torch.Tensor):
         weights = torch.stack(counts).float()
     else:
         weights = torch.tensor(counts, dtype=torch.float32, device=values[0].device)
-    whole = weights.sum()
-    return torch.stack(values).float() @ weights / whole.where(whole > 0, 1)
+    total = weights.sum()
+    return torch.stack(values).float() @ weights / total.where(total > 0, 1)

@@ -1,4 +1,4 @@
-"""Objectives: the loss, mixing and weight of each task of a training."""
+"""Objectives: loss, mixing and weight of each task of a training."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ from mml_lib.models.losses import FocalLoss, KnownLabelsLoss, build_loss
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
-SURE = 4.0
-"""Logit of what is surely so."""
+CONFIDENT = 4.0
+"""Absolute logit of a confident prediction."""
 
 
 class Objective(nn.Module):
     """The loss of one task.
 
     Args:
-        task: whose head is trained.
-        task_type: what is learned.
-        loss: called with outputs and targets.
-        mixing: mixes augmented training images of a batch.
-        weight: of the task in the sum of losses.
+        task: task whose head is trained.
+        task_type: task type of the task.
+        loss: function of outputs and targets, and of weights if samples have some.
+        mixing: mixing of the augmented training images of a batch; None without mixing.
+        weight: weight of the task in the sum of losses.
     """
 
     def __init__(
@@ -41,33 +41,36 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def check(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-        """Refuse a loss that is larger for right outputs than for wrong ones.
+        """Check that the loss of correct outputs is not larger than that of wrong ones.
 
         Args:
-            head: of the task.
-            outputs: of a batch, for their shape.
-            targets: of the batch.
+            head: head of the task.
+            outputs: outputs for a batch, of which only the shape and dtype matter.
+            targets: targets of the batch.
 
         Raises:
-            MMLError: the loss does not take them, or rewards what is wrong.
+            MMLError: the loss does not accept these outputs and targets, or is larger for correct outputs.
         """
-        right = _right_answers(self.task_type, outputs, targets)
-        if right is None:
+        correct = _correct_outputs(self.task_type, outputs, targets)
+        if correct is None:
             return
-        wrong = 2 * right.mean() - right if TASK_TYPES[self.task_type].has_values else -right
-        costs = [self(head, answers.to(outputs.dtype), targets).mean() for answers in (right, wrong)]
-        if costs[0] > costs[1] + 1e-6:
+        wrong = 2 * correct.mean() - correct if TASK_TYPES[self.task_type].has_values else -correct
+        losses = [self(head, values.to(outputs.dtype), targets).mean() for values in (correct, wrong)]
+        if losses[0] > losses[1] + 1e-6:
             raise MMLError(
-                f"loss: by {type(self.loss).__name__} right answers of {self.task} cost {costs[0]:.4g} and wrong ones "
-                f"{costs[1]:.4g}; set loss: default, or one for {self.task_type}"
+                f"loss: {type(self.loss).__name__} is {losses[0]:.4g} for correct outputs of {self.task} and "
+                f"{losses[1]:.4g} for wrong ones; set loss: default, or one for {self.task_type}"
             )
 
     def counted(self, targets: torch.Tensor, weights: torch.Tensor | None = None) -> float | torch.Tensor:
-        """Return the number of samples of a batch that its loss is a mean of: their weights, of labels the known share.
+        """Return the number of samples in the mean loss of a batch.
+
+        This is the sum of weights if samples have weights. With partly unknown labels, a sample counts by the share of
+        its known labels.
 
         Args:
-            targets: of the batch.
-            weights: of its samples, N; None: all count alike.
+            targets: targets of the batch.
+            weights: weights of the samples, N; None: equal weights.
         """
         if not isinstance(self.loss, KnownLabelsLoss):
             return len(targets) if weights is None else weights.sum()
@@ -81,16 +84,16 @@ class Objective(nn.Module):
         targets: torch.Tensor,
         weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the loss of a batch for the outputs of a head; values are standardised first.
+        """Return the loss of a batch for the outputs of a head. Values of a regression are standardised first.
 
         Args:
-            head: of the task.
-            outputs: of the batch.
-            targets: of the batch.
-            weights: of its samples, N; None: all count alike.
+            head: head of the task.
+            outputs: outputs for the batch, N×outputs, or N×classes×H×W for masks.
+            targets: targets of the batch.
+            weights: weights of the samples, N; None: equal weights.
 
         Raises:
-            MMLError: the loss or the precision is not one for this type of task.
+            MMLError: the loss or the precision does not suit this task type.
         """
         if isinstance(head, ValueHead):
             if targets.dtype == torch.bfloat16:
@@ -110,18 +113,18 @@ class Objective(nn.Module):
             ) from error
 
 
-def _right_answers(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
-    """Return outputs that answer rightly and surely, None where there is nothing to answer."""
+def _correct_outputs(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+    """Return confident and correct outputs; None if all values are equal, or all pixels are ignored."""
     kind = TASK_TYPES[task_type]
     if kind.has_values:
         return targets.view(-1, 1) if targets.min() < targets.max() else None
     if targets.is_floating_point():  # labels, or mixed classes
-        return SURE * (2 * targets.nan_to_num(0.5) - 1)  # nothing where a label is unknown
+        return CONFIDENT * (2 * targets.nan_to_num(0.5) - 1)  # 0 for unknown labels
     counted = targets != IGNORE if kind.has_masks else torch.ones_like(targets, dtype=torch.bool)
     if not counted.any():
         return None
     one_hot = nn.functional.one_hot(targets.where(counted, 0), outputs.shape[1]).movedim(-1, 1)
-    return SURE * (2.0 * one_hot - 1)
+    return CONFIDENT * (2.0 * one_hot - 1)
 
 
 def build_objectives(
@@ -129,14 +132,14 @@ def build_objectives(
 ) -> list[Objective]:
     """Return the objective of each task, from the losses, class weights and mixing of a pipeline.
 
-    Of the tasks after the first, those that have no classes to weigh or to mix go without; weights by the names of
-    classes are for the first task alone.
+    Further tasks have no mixing and no class weights if their task type does not support them. Class weights by name
+    apply to the first task only.
 
     Args:
         cfg: config of the step.
-        structs: the tasks.
-        fold: what the first is validated on; of the others it is the one of this number, counted round.
-        weights: of each task in the sum of losses.
+        structs: tasks, the main one first.
+        fold: fold that the first task is validated on, modulo the number of folds for other tasks.
+        weights: weight of each task in the sum of losses.
     """
     objectives = []
     for number, (struct, weight) in enumerate(zip(structs, weights, strict=True)):

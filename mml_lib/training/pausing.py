@@ -1,4 +1,4 @@
-"""Pausing: a training that ends for now, and continues from its checkpoint as if it had not."""
+"""Pausing of a training, which later continues from its checkpoint as if it had not been paused."""
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 from lightning.pytorch import LightningModule, Trainer
@@ -6,13 +6,13 @@ from lightning.pytorch.callbacks import Checkpoint
 
 
 class Pause(Checkpoint):
-    """Ends a training after some epochs, once the checkpoint of the last one is written.
+    """Ends a training after some epochs, when the checkpoint of the last one is written.
 
-    Lightning calls the hooks of `Checkpoint`s after those of all other callbacks, in their order. It has to be the last
-    of them: a checkpoint that is written while a trainer stops would not continue.
+    Lightning calls the hooks of `Checkpoint`s after those of all other callbacks, in their order. This callback must be
+    the last one: a checkpoint that is written after it would contain that the training has stopped.
 
     Args:
-        epochs: number of epochs, those before the training was resumed included.
+        epochs: number of epochs, including those before the training was resumed.
     """
 
     def __init__(self, epochs: int):

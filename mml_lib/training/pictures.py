@@ -14,13 +14,13 @@ from mml_lib.reports.confusion_figures import COUNTED, confusion_figure, draw_ma
 from mml_lib.task_types import IGNORE, TASK_TYPES
 
 Panel = tuple[np.ndarray, str, bool]
-"""A picture, H×W×3; what is written above it; whether it is framed."""
+"""A picture, H×W×3; the text above it; True for a bold frame."""
 
 PER_LINE = {1: 4, 2: 3, 3: 2}
-"""Samples side by side, by the panels of each."""
+"""Number of samples in a line, by the number of panels per sample."""
 DPI = 100
 SIDE = 1.5
-"""Inches of a panel."""
+"""Side of a panel in inches."""
 
 
 def draw_samples(
@@ -29,10 +29,13 @@ def draw_samples(
     """Draw images with their targets.
 
     Args:
-        images: N of H×W×3, uint8.
-        targets: class indices, probabilities, values, or masks H×W, N.
-        classes: names; none for a regression.
-        masks: whether targets are masks.
+        images: N images, H×W×3 (uint8).
+        targets: N targets: class indices, probabilities, values, or masks H×W.
+        classes: names of the classes; empty for a regression.
+        masks: True if targets are masks.
+
+    Returns:
+        The picture, H×W×3 (uint8).
     """
     pairs = list(zip(images, targets, strict=True))
     if masks:
@@ -47,11 +50,14 @@ def draw_predictions(
     """Draw images with true and predicted values; wrong predictions have a bold frame.
 
     Args:
-        images: N of H×W×3, uint8.
-        targets: as the data give them, N.
-        outputs: class probabilities, label probabilities, values, or predicted masks H×W, N.
-        classes: names; none for a regression.
-        task_type: what is learned.
+        images: N images, H×W×3 (uint8).
+        targets: N targets: class indices, labels, values, or masks H×W.
+        outputs: N outputs: class probabilities, label probabilities, values, or predicted masks H×W.
+        classes: names of the classes; empty for a regression.
+        task_type: task type of the targets.
+
+    Returns:
+        The picture, H×W×3 (uint8).
     """
     kind, trios = TASK_TYPES[task_type], list(zip(images, targets, outputs, strict=True))
     if kind.has_masks:
@@ -70,15 +76,13 @@ def draw_predictions(
         wrong = False
         if kind.is_single_label:
             predicted = int(np.argmax(output))
-            wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
+            wrong, text = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
         elif kind.is_multilabel:
-            wrong, words = (
-                bool(((output >= 0.5) != (target >= 0.5))[~np.isnan(target)].any()),
-                _target_text(output >= 0.5, classes, 20),
-            )
+            wrong = bool(((output >= 0.5) != (target >= 0.5))[~np.isnan(target)].any())
+            text = _target_text(output >= 0.5, classes, 20)
         else:
-            words = _target_text(output, classes, 20)
-        rows.append([(image, f"true {_target_text(target, classes, 24)}\npredicted {words}", wrong)])
+            text = _target_text(output, classes, 20)
+        rows.append([(image, f"true {_target_text(target, classes, 24)}\npredicted {text}", wrong)])
     return _grid(rows)
 
 
@@ -86,26 +90,31 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], unit: str) -> np.
     """Draw a confusion matrix, as in reports.
 
     Args:
-        counts: counts of true and predicted class, C×C.
-        classes: names.
-        unit: what is counted: images or pixels.
+        counts: counts by true and predicted class, C×C.
+        classes: names of the classes, C.
+        unit: unit of the counts, `images` or `pixels`.
+
+    Returns:
+        The picture, H×W×3 (uint8).
     """
     return _rendered(confusion_figure(counts, classes, unit), tight=False)
 
 
 def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Draw how often each label was found, missed, wrongly found and rightly left out, at a probability of 0.5.
+    """Draw true positives, false negatives, false positives and true negatives of each label, at the threshold 0.5.
 
     Args:
-        counts: of true and predicted (absent, present) of each label, C×2×2.
-        labels: names.
+        counts: counts by label, true and predicted state (absent, present), C×2×2.
+        labels: names of the labels, C.
+
+    Returns:
+        The picture, H×W×3 (uint8).
     """
     shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
     order = [(1, 1), (1, 0), (0, 1), (0, 0)]
     columns = ["true positive", "false negative", "false positive", "true negative"]
     table, values = (
-        np.stack([counts_of_pair[:, true, predicted] for true, predicted in order], axis=1)
-        for counts_of_pair in (counts, shares)
+        np.stack([array[:, true, predicted] for true, predicted in order], axis=1) for array in (counts, shares)
     )
     figure = Figure(figsize=(4.2, min(12.0, 1.9 + 0.32 * len(labels))), dpi=DPI)
     axis = figure.add_subplot()
@@ -116,7 +125,7 @@ def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarr
 
 
 def draw_scatter(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Draw predicted over true values, N each; both axes have one scale."""
+    """Draw predicted over true values, N each, on axes with the same scale. Return the picture, H×W×3 (uint8)."""
     finite = np.isfinite(outputs)
     figure = Figure(figsize=(4.5, 4.5), dpi=DPI)
     axis = figure.add_subplot()
@@ -134,24 +143,27 @@ def draw_scatter(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     return _rendered(figure)
 
 
-def _target_text(target: Any, classes: Sequence[str], room: int) -> str:
-    """Return a target in words of at most `room` characters."""
+def _target_text(target: Any, classes: Sequence[str], length: int) -> str:
+    """Return a target as text of at most `length` characters."""
     if not classes:
         return f"{float(target):.4g}"
     if np.ndim(target) == 0:
-        return shorten(classes[int(target)], room)
+        return shorten(classes[int(target)], length)
     present = np.flatnonzero(np.asarray(target) >= 0.005).tolist()
     soft = any(0 < target[index] < 0.995 for index in present)
-    words = [f"{classes[index]} {target[index]:.2f}" if soft else classes[index] for index in present]
-    return shorten(", ".join(words), room) or "none"
+    texts = [f"{classes[index]} {target[index]:.2f}" if soft else classes[index] for index in present]
+    return shorten(", ".join(texts), length) or "none"
 
 
 def _legend(masks: Sequence[np.ndarray], classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the colour of each class, 3 values in 0..1, if they are few, and of ignored pixels if there are any."""
+    """Return the colour of each class, 3 values in 0..1, and of ignored pixels if there are any.
+
+    It is empty for many classes.
+    """
     if len(classes) > COUNTED:
         return {}
-    named = dict(zip(classes, _colors(len(classes)) / 255, strict=True))
-    return named | ({"ignored": np.ones(3)} if any((mask == IGNORE).any() for mask in masks) else {})
+    colors = dict(zip(classes, _colors(len(classes)) / 255, strict=True))
+    return colors | ({"ignored": np.ones(3)} if any((mask == IGNORE).any() for mask in masks) else {})
 
 
 def _colored(mask: np.ndarray, classes: int) -> np.ndarray:
@@ -163,21 +175,21 @@ def _colored(mask: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _colors(classes: int) -> np.ndarray:
-    """Return a colour for each class, C×3: ordered by lightness, so that they differ in black and white too."""
+    """Return a colour for each class, C×3 (uint8), of increasing lightness, to differ in black and white."""
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 1, classes))[:, :3]
     return (shades * 255).round().astype(np.uint8)
 
 
 def _grid(samples: Sequence[Sequence[Panel]], legend: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-    """Draw samples of some panels each, as many in a line as fit; `legend` names the colours of masks."""
-    wide = len(samples[0])
-    across = min(len(samples), PER_LINE[wide]) * wide
-    lines = -(-len(samples) * wide // across)
+    """Draw samples, each with the same number of panels, in lines. `legend` contains the colours of masks."""
+    panels_per_sample = len(samples[0])
+    columns = min(len(samples), PER_LINE[panels_per_sample]) * panels_per_sample
+    lines = -(-len(samples) * panels_per_sample // columns)
     legend = legend or {}
     foot = 0.25 * -(-len(legend) // 4)
-    width, height = SIDE * across, (SIDE + 0.4) * lines + foot
+    width, height = SIDE * columns, (SIDE + 0.4) * lines + foot
     figure = Figure(figsize=(max(width, 2 * SIDE), height), dpi=DPI)
-    axes = figure.subplots(lines, across, squeeze=False)
+    axes = figure.subplots(lines, columns, squeeze=False)
     figure.subplots_adjust(0.01, foot / height + 0.01, 0.99, 1 - 0.35 / height, wspace=0.06, hspace=0.4 / SIDE)
     for axis in axes.flat:
         axis.axis("off")
@@ -197,7 +209,7 @@ def _grid(samples: Sequence[Sequence[Panel]], legend: Mapping[str, np.ndarray] |
 
 
 def _rendered(figure: Figure, tight: bool = True) -> np.ndarray:
-    """Return a figure as pixels."""
+    """Return a figure as pixels, H×W×3 (uint8)."""
     canvas = FigureCanvasAgg(figure)
     if tight:
         figure.tight_layout()

@@ -1,4 +1,4 @@
-"""Requeueing: a training that its cluster stops returns to the queue, and resumes from its latest epoch."""
+"""Requeueing: a training that its cluster stops returns to the queue, and resumes from its latest checkpoint."""
 
 import logging
 import signal
@@ -18,114 +18,115 @@ from mml_lib.training.checkpoint_files import checkpoints_of
 
 logger = logging.getLogger(__name__)
 
-ANNOUNCING = (signal.SIGURG, signal.SIGUSR1)
+WARNING_SIGNALS = (signal.SIGURG, signal.SIGUSR1)
 """Signals that ask a training to stop, such as those of `sbatch --signal`. Processes ignore SIGURG by default."""
 
 MARGIN = 30
-"""Seconds before the time limit at which a training goes, whether or not its epoch is done."""
+"""Seconds before the time limit at which a training stops, even within an epoch."""
 
 
-STAYING = ("RUNNING", "SIGNALING", "")
-"""States of a job that may return to the queue; empty: SLURM does not answer, and may still take the job back."""
+REQUEUEABLE = ("RUNNING", "SIGNALING", "")
+"""States of a job that can return to the queue; empty: SLURM does not answer, but may still requeue the job."""
 
 
 class Requeue(Callback):
-    """Sends a training back to the queue before the time limit of its SLURM job, and where it is preempted.
+    """Requeues the SLURM job of a training before its time limit, and when it is preempted.
 
-    It goes between two epochs if another one, as long as the longest so far, would not fit any more, and otherwise
-    shortly before the limit. SIGUSR1 or SIGURG ask to go with the current epoch; SIGTERM means now, and the current
-    epoch is lost. The job that returns is the same one, so Snakemake sees neither an end nor a failure. Without a
-    further epoch since its start the step fails, unless its job has done other steps: it would come back for ever.
+    The training stops between two epochs if another one, as long as the longest so far, would not fit, and otherwise
+    shortly before the limit. SIGUSR1 and SIGURG stop it after the current epoch. SIGTERM stops it immediately; the
+    current epoch is lost. The requeued job keeps its number, so Snakemake sees neither an end nor a failure. If the job
+    has finished neither an epoch nor another step since its start, the step fails, because it would return forever.
 
-    A job that SLURM is ending already (`scancel`, a limit that has been lowered since) is let go.
+    A job that SLURM is already ending (`scancel`, a lowered limit) is not requeued.
 
     Args:
         job: number of the SLURM job.
-        folder: of the training's checkpoints.
+        folder: folder of the training's checkpoints.
     """
 
     def __init__(self, job: str, folder: Path):
         self.job = job
         self.folder = folder
-        self._last_moment = float("inf")
+        self._deadline = float("inf")
         self._longest_epoch = 0.0
-        self._epoch_began: float | None = None
-        self._announced = False
-        self._before: dict[int, Any] = {}
-        self._started_from: list[Path] = []
+        self._epoch_start: float | None = None
+        self._is_warned = False
+        self._previous_handlers: dict[int, Any] = {}
+        self._latest_at_start: list[Path] = []
 
     @property
     def _latest(self) -> list[Path]:
         return checkpoints_of(self.folder)[:1]
 
     @property
-    def _has_gained(self) -> bool:
-        """True if the job has done something since its latest start."""
-        return self._latest != self._started_from or slurm.steps_done() > 0
+    def _has_progressed(self) -> bool:
+        """True if the job has finished an epoch or another step since its latest start."""
+        return self._latest != self._latest_at_start or slurm.steps_done() > 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._started_from = self._latest
-        self._ask()
+        self._latest_at_start = self._latest
+        self._update_deadline()
         for number, handler in (
-            *((announcing, self._announce) for announcing in ANNOUNCING),
-            (signal.SIGTERM, self._leave_now),
+            *((number, self._handle_warning) for number in WARNING_SIGNALS),
+            (signal.SIGTERM, self._handle_termination),
         ):
-            self._before[number] = signal.signal(number, handler)
+            self._previous_handlers[number] = signal.signal(number, handler)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave between two epochs: here the checkpoint of the one before is written."""
+        """Requeue between two epochs, when the checkpoint of the previous one is written."""
         now = time.monotonic()
-        if self._epoch_began is not None:
-            self._longest_epoch = max(self._longest_epoch, now - self._epoch_began)
-        self._epoch_began = now
-        over = self._announced or now + self._longest_epoch > self._last_moment
-        if over and self._has_gained:
-            self._leave()
+        if self._epoch_start is not None:
+            self._longest_epoch = max(self._longest_epoch, now - self._epoch_start)
+        self._epoch_start = now
+        must_stop = self._is_warned or now + self._longest_epoch > self._deadline
+        if must_stop and self._has_progressed:
+            self._requeue()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if time.monotonic() >= self._last_moment:
-            self._leave()
+        if time.monotonic() >= self._deadline:
+            self._requeue()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A trained network is stored, not sent back."""
-        for number, handler in self._before.items():
+        """Restore the signal handlers, so that a finished training is stored."""
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
-    def _ask(self) -> float:
+    def _update_deadline(self) -> float:
+        """Set the deadline by the job's time limit, and return the seconds until the limit."""
         left = slurm.seconds_left(self.job)
-        self._last_moment = time.monotonic() + left - MARGIN
+        self._deadline = time.monotonic() + left - MARGIN
         return left
 
-    def _announce(self, number: int, frame: FrameType | None) -> None:
-        """Leave soon; the limit may be another than at the start."""
-        self._announced = True
-        logger.info("the time limit is %.0f s away: this training leaves with the end of its epoch", self._ask())
+    def _handle_warning(self, number: int, frame: FrameType | None) -> None:
+        """Stop after the current epoch. The limit may have changed since the start."""
+        self._is_warned = True
+        logger.info("the time limit is %.0f s away: this training stops after its epoch", self._update_deadline())
 
-    def _leave_now(self, number: int, frame: FrameType | None) -> NoReturn:
+    def _handle_termination(self, number: int, frame: FrameType | None) -> NoReturn:
         state = slurm.state_of(self.job)
-        if state not in STAYING:
+        if state not in REQUEUEABLE:
             say(f"SLURM is ending job {self.job} ({state.lower()}): this training ends, too")
             sys.exit(128 + number)
-        self._leave()
+        self._requeue()
 
-    def _leave(self) -> NoReturn:
-        """Return to the queue.
+    def _requeue(self) -> NoReturn:
+        """Requeue the job, and exit.
 
         Raises:
-            MMLError: nothing is gained since the start, or SLURM does not take the job back.
+            MMLError: nothing was finished since the start, or SLURM does not requeue the job.
         """
-        if not self._has_gained:
+        if not self._has_progressed:
             raise MMLError(
-                f"SLURM job {self.job} was told to go before one epoch was done; set a longer "
-                "resources.train_fold.runtime, or less work an epoch"
+                f"SLURM job {self.job} was stopped before its first epoch was finished; set a longer "
+                "resources.train_fold.runtime, or shorter epochs"
             )
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # requeueing sends it
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which SLURM sends when it requeues
         if not slurm.requeue(self.job):
             raise MMLError(
-                f"SLURM job {self.job} was told to go, and SLURM does not take it back; submit with slurm-requeue: true"
+                f"SLURM job {self.job} was stopped, and SLURM does not requeue it; submit with slurm-requeue: true"
             )
         latest = self._latest[0].stem if self._latest else "other steps"
-        say(f"told to go: back to the queue after {latest} (SLURM job {self.job})")
+        say(f"stopped by SLURM: job {self.job} returns to the queue after {latest}")
         sys.exit(128 + signal.SIGTERM)

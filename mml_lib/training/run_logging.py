@@ -1,4 +1,4 @@
-"""Logger of Lightning that a study names: it gets the pipeline and the history of a training, and changes neither."""
+"""Loggers of Lightning: they receive the pipeline and the history of a training, without changing them."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from mml_lib.pipelines.differences import flatten
 from mml_lib.training.module import MMLModule
 
 NAME = "{task} {run} fold {fold}"
-"""Name of a training in a service."""
+"""Default name of a training in tracking services."""
 
 DEFAULTS = {
     "CSVLogger": {"save_dir": "{folder}", "name": "", "version": ""},
@@ -25,18 +25,18 @@ DEFAULTS = {
     "MLFlowLogger": {"experiment_name": "{project}", "run_name": NAME},
     "CometLogger": {"project": "{project}"},
 }
-"""Arguments of Lightning's loggers that a study need not name."""
+"""Default arguments of Lightning's loggers."""
 
 
 class RunLogging(Callback):
     """Reports a training to a logger, epoch by epoch.
 
-    A resumed training reports all epochs again, so that a file or a new run in a service has each of them. A logger
-    that fails gets no further values; the training goes on.
+    A resumed training reports all epochs again, so that the file or the new run in a service is complete. A logger
+    that fails receives no further values; the training continues.
 
     Args:
-        spec: the logger, `_target_` and arguments. `{project}`, `{task}`, `{run}`, `{fold}` and `{folder}` in texts
-            stand for what is trained, and for a folder of its own.
+        spec: `_target_` and arguments of the logger. The placeholders `{project}`, `{task}`, `{run}`, `{fold}` and
+            `{folder}` in texts are replaced by the names of the training and the folder of the logger.
         names: project, task, run and fold of the training.
         folder: folder for files of the logger.
         pipeline: content of the pipeline, which is reported as hyper-parameters.
@@ -54,34 +54,34 @@ class RunLogging(Callback):
         """Return the logger.
 
         Raises:
-            MMLError: it cannot be built.
+            MMLError: the logger cannot be built.
         """
         target = import_target(self.spec[TARGET])
         defaults = DEFAULTS.get(self.spec[TARGET].rpartition(".")[2], {})
         arguments = {**defaults, **self.spec}
         if "save_dir" in inspect.signature(target).parameters and "{folder}" in str(arguments.get("save_dir")):
             self.folder.mkdir(parents=True, exist_ok=True)
-        return instantiate({key: self._filled(value) for key, value in arguments.items()}, Logger)
+        return instantiate({key: self._without_placeholders(value) for key, value in arguments.items()}, Logger)
 
-    def _filled(self, value: Any) -> Any:
-        """Return a value with the names of the training in place of their placeholders."""
+    def _without_placeholders(self, value: Any) -> Any:
+        """Return a value in which the names of the training replace their placeholders."""
         if isinstance(value, str):
             for key, name in self.names.items():
                 value = value.replace(f"{{{key}}}", str(name))
             return value
         if isinstance(value, Mapping):
-            return {key: self._filled(item) for key, item in value.items()}
-        return [self._filled(item) for item in value] if isinstance(value, list) else value
+            return {key: self._without_placeholders(item) for key, item in value.items()}
+        return [self._without_placeholders(item) for item in value] if isinstance(value, list) else value
 
     def _attempt(self, call: Callable[[], Any]) -> Any:
-        """Call a function of the logger; after a failure, no more."""
+        """Call a function of the logger. After a failure, the logger is no longer used."""
         try:
-            with isolate_rng():  # a logger that draws random numbers changes no training
+            with isolate_rng():  # a logger may draw random numbers
                 return call()
         except Exception as error:
             self._logger = None
             reason = " ".join(str(error).split()) or type(error).__name__
-            warn(f"logger {self.spec[TARGET]}: {reason}; the training goes on without it")
+            warn(f"logger {self.spec[TARGET]}: {reason}; the training continues without it")
             return None
 
     def on_train_start(self, trainer: Trainer, pl_module: MMLModule) -> None:
@@ -91,7 +91,7 @@ class RunLogging(Callback):
         self._report(pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: MMLModule, checkpoint: dict[str, Any]) -> None:
-        """Report the epoch that is about to be kept."""
+        """Report the epoch whose checkpoint is about to be written."""
         self._report(pl_module)
 
     def _report(self, pl_module: MMLModule) -> None:

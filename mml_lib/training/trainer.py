@@ -1,4 +1,4 @@
-"""Training: the Lightning trainer of a pipeline, and the history and storage of a finished training."""
+"""The Lightning trainer of a pipeline, and the history and model storage of a finished training."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ from mml_lib.training.hardware import EnergyMeter, hardware_of, measured_energy
 from mml_lib.training.module import MMLModule
 from mml_lib.training.watching import Board
 
-for _name in ("lightning.pytorch", "lightning.fabric"):  # it repeats what our log has, and adds advertisements
+for _name in ("lightning.pytorch", "lightning.fabric"):  # they repeat MML's log, and add advertisements
     logging.getLogger(_name).handlers.clear()
     logging.getLogger(_name).setLevel(logging.WARNING)
 
@@ -41,15 +41,15 @@ def build_trainer(
     Args:
         cfg: config of the step.
         checkpoints: folder of the training's checkpoints.
-        arguments: what wins over the config.
-        watching: callbacks that look on.
+        arguments: arguments of the trainer, which take precedence over the config.
+        watching: callbacks that observe the training.
 
     Raises:
-        MMLError: the accelerator is not there, or the trainer or a callback refuses its arguments.
+        MMLError: the accelerator is not available, or the trainer or a callback refuses its arguments.
     """
     settings = {key: value for key, value in cfg.trainer.model_dump().items() if value is not None}
     if settings.pop("deterministic"):
-        settings["deterministic"] = "warn"  # an operation without a deterministic form is no reason to fail
+        settings["deterministic"] = "warn"  # do not fail for operations without a deterministic implementation
         torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a GPU an eighth of its time
     callbacks = [
         FiniteGuard(),
@@ -62,7 +62,7 @@ def build_trainer(
     settings |= {
         "callbacks": callbacks,
         "plugins": [WholeCheckpointIO(), LightningEnvironment()],
-        "use_distributed_sampler": False,  # ours divides batches itself
+        "use_distributed_sampler": False,  # `BatchSampler` divides batches itself
         "logger": _logger(cfg, watching),
         "log_every_n_steps": 1,
         "enable_progress_bar": False,
@@ -74,20 +74,20 @@ def build_trainer(
         return Trainer(**settings | dict(arguments))
     except (MisconfigurationException, TypeError, ValueError) as error:
         if re.search("accelerator|backend", str(error)):
-            raise MMLError(f"trainer.accelerator '{cfg.trainer.accelerator}' cannot be had: {error}") from error
+            raise MMLError(f"trainer.accelerator '{cfg.trainer.accelerator}' is not available: {error}") from error
         raise MMLError(f"trainer: {error}") from error
 
 
 def _logger(cfg: StudyConfig, watching: Sequence[Callback]) -> Logger | bool:
-    """Return where callbacks of the config log to: a learning-rate monitor insists on a logger."""
+    """Return the logger of the config's callbacks, because a learning-rate monitor requires one."""
     if not cfg.callbacks:
-        return False  # the history is the module's
+        return False  # the module keeps the history
     boards = [callback.logger for callback in watching if isinstance(callback, Board)]
     return boards[0] if boards else DummyLogger()
 
 
 def _callback(name: str, spec: Mapping[str, Any]) -> Callback:
-    """Build a callback of the config."""
+    """Return a callback of the config."""
     try:
         return instantiate(spec, Callback)
     except (MMLError, MisconfigurationException) as error:
@@ -95,9 +95,9 @@ def _callback(name: str, spec: Mapping[str, Any]) -> Callback:
 
 
 def history_csv(history: Sequence[Mapping[str, float]]) -> str:
-    """Return the epochs of a training as CSV, one row each."""
+    """Return the history of a training as CSV, one row per epoch."""
     text = io.StringIO()
-    columns = dict.fromkeys(column for row in history for column in row)  # not every epoch need be validated
+    columns = dict.fromkeys(column for row in history for column in row)  # epochs without validation have fewer columns
     writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
@@ -107,7 +107,15 @@ def history_csv(history: Sequence[Mapping[str, float]]) -> str:
 def storage_of(
     model: MMLModule, trainer: Trainer, kept: Mapping[str, float], tokens: Mapping[str, Any], created: str
 ) -> ModelStorage:
-    """Return the model storage of a finished training; `kept` is the row of the history that its weights are of."""
+    """Return the model storage of a finished training.
+
+    Args:
+        model: trained module.
+        trainer: trainer of the module.
+        kept: row of the history of the epoch whose weights are kept.
+        tokens: task, run and fold of the network.
+        created: date and time of the end of the training.
+    """
     metrics = {
         key: value if math.isfinite(value) else None for key, value in kept.items() if key not in ("epoch", "lr")
     }

@@ -25,9 +25,9 @@ class Tuning(Stored):
     """Result of a tuning.
 
     Args:
-        lr: learning rate at the steepest descent of the loss; None: not looked for.
-        batch_size: the largest that the device has memory for; None: not looked for.
-        curve: of the range test: each `lr`, and the smoothed `loss` there (None where it was infinite).
+        lr: learning rate at the steepest descent of the loss; None if it was not tuned.
+        batch_size: largest batch size that fits into memory; None if it was not tuned.
+        curve: learning rates `lr` of the range test, and the smoothed `loss` at each; None for an infinite loss.
     """
 
     lr: float | None = None
@@ -47,32 +47,32 @@ class Tuning(Stored):
 
 
 def _scale_batch_size(tuner: "Tuner", model: "MMLModule", data: "MMLDataModule", limit: int) -> int:
-    """Return the largest batch size up to a limit that some steps were trained with, doubling it each time.
+    """Return the largest batch size, at most `limit`, with which some steps succeed. It is doubled after each trial.
 
-    What Lightning returns may be a size that it has not tried (at its own limit), or one that failed (where it is
-    larger than the task); so it is noted here what went well.
+    Lightning may return a size that it has not tried (its limit), or one that failed (larger than the task). Therefore
+    the sizes of successful trials are recorded here.
     """
-    went_well = []
-    model.on_train_end = lambda: went_well.append(data.batch_size)  # called at the end of each trial
+    successful = []
+    model.on_train_end = lambda: successful.append(data.batch_size)  # called at the end of each successful trial
     try:
         first = min(data.batch_size, limit)
         tuner.scale_batch_size(model, datamodule=data, init_val=first, max_val=2 * limit)
     finally:
         del model.on_train_end
-    return min(max(went_well), limit)
+    return min(max(successful), limit)
 
 
 def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: Tune) -> Tuning:
-    """Find batch size and learning rate, in this order; the network is restored afterwards.
+    """Return the tuned batch size and learning rate, in this order of tuning. The network is restored afterwards.
 
     Args:
-        trainer: without callbacks.
-        model: what is to be trained.
-        data: what it is trained on.
-        config: what to look for.
+        trainer: trainer without callbacks.
+        model: module that will be trained.
+        data: data of the training.
+        config: options of the tuning.
 
     Raises:
-        MMLError: no learning rate can be told.
+        MMLError: the loss is infinite for all learning rates.
     """
     from lightning.pytorch.tuner import Tuner
 
@@ -81,7 +81,7 @@ def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: 
         batch_size = data.batch_size = _scale_batch_size(tuner, model, data, config.max_bs)
     if not config.lr:
         return Tuning(batch_size=batch_size)
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar; logs have a stream of their own
+    with contextlib.redirect_stderr(io.StringIO()):  # hides the progress bar; logs use another stream
         finder = tuner.lr_find(
             model,
             datamodule=data,
@@ -93,7 +93,7 @@ def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: 
     lr = finder.suggestion()
     if lr is None:
         raise MMLError(
-            f"tune.lr: the loss of {model.task} was infinite from the start on; lower tune.min_lr ({config.min_lr})"
+            f"tune.lr: the loss of {model.task} was infinite from the start; lower tune.min_lr ({config.min_lr})"
         )
     losses = [loss if math.isfinite(loss) else None for loss in finder.results["loss"]]
     return Tuning(lr, batch_size, {"lr": finder.results["lr"][: len(losses)], "loss": losses})

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 INTERVAL = 1.0
-"""Seconds between two looks at a training; each waits for the GPU, for the loss of one batch."""
+"""Seconds between updates of the progress bar, because each waits for the GPU to return a loss."""
 
 
 class ProgressBar(Callback):
     """One line in a terminal, removed at the end of the training.
 
-    Trainings side by side share the line: the first to hold a lock on the terminal has it, and when that one ends,
-    another takes it. The lock is the kernel's and goes with its process.
+    Parallel trainings share the line: the first to lock the terminal uses it, and another one takes over at its end.
+    The lock is a `flock`, so the kernel releases it when its process ends.
 
     Args:
-        terminal: where to draw.
-        label: what is trained.
+        terminal: terminal for the progress bar.
+        label: name of the training.
     """
 
     def __init__(self, terminal: TextIO, label: str):
@@ -49,13 +49,13 @@ class ProgressBar(Callback):
         self._started = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: MMLModule) -> None:
-        self._batches = int(trainer.num_training_batches)  # once: averaging counts one too many in its own epoch
+        self._batches = int(trainer.num_training_batches)  # now: it is one too many in the epoch of weight averaging
         self._first = len(pl_module.history) * self._batches
         self._started = time.monotonic()
         try:
-            # Opened anew: the lock is on what is opened, and all steps of a Snakemake inherit the same stream.
+            # Opened again, because locks belong to an open file, and all steps of a Snakemake inherit the same one.
             name = os.ttyname(self.terminal.fileno())
-            self._screen = open(name, "w", encoding=self.terminal.encoding, opener=_without_adopting)
+            self._screen = open(name, "w", encoding=self.terminal.encoding, opener=_open_without_control)
         except OSError:
             self._screen = None
 
@@ -70,7 +70,7 @@ class ProgressBar(Callback):
         try:
             if self._bar is None:
                 fcntl.flock(self._screen, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._bar = self._begin(trainer.max_epochs * self._batches)
+                self._bar = self._new_bar(trainer.max_epochs * self._batches)
             rate = self._bar.format_dict["rate"] or (done - self._first) / (now - self._started)
             # Lightning divides the loss by the batches of an optimizer step.
             loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
@@ -81,11 +81,11 @@ class ProgressBar(Callback):
             )
             self._bar.update(done - self._bar.n)
         except BlockingIOError:
-            pass  # another training has the line
+            pass  # another training uses the line
         except OSError:
-            self._close()  # no terminal to lock or to write to; the training goes on
+            self._close()  # the terminal cannot be locked or written to; the training continues
 
-    def _begin(self, total: int) -> tqdm:
+    def _new_bar(self, total: int) -> tqdm:
         bar = tqdm(
             total=total,
             initial=self._first,
@@ -94,7 +94,7 @@ class ProgressBar(Callback):
             dynamic_ncols=True,
             mininterval=0,
             miniters=1,
-            delay=1e-6,  # draws nothing by itself
+            delay=1e-6,  # suppresses the first drawing
             bar_format="{desc} |{bar}| {percentage:.0f}% {elapsed}<{remaining}",
         )
         # The training may be older than its bar.
@@ -118,18 +118,18 @@ class ProgressBar(Callback):
         self._close()
 
 
-def _without_adopting(path: str, flags: int) -> int:
-    """Open a terminal that does not become the process's own."""
+def _open_without_control(path: str, flags: int) -> int:
+    """Open a terminal without making it the controlling terminal of the process."""
     return os.open(path, flags | os.O_NOCTTY)
 
 
-class Answers:
-    """Predictions of a network on a validation split: some samples, evenly spread, and counts or values of all.
+class ValidationOutputs:
+    """Outputs of a network on a validation split: some samples at equal intervals, and counts or values of all.
 
     Args:
-        samples: how many to keep.
+        samples: number of samples to keep.
         struct: the task.
-        compares: whether to count pairs of true and predicted classes.
+        compares: True to count pairs of true and predicted classes, or to keep all values of a regression.
     """
 
     def __init__(self, samples: int, struct: TaskStruct, compares: bool):
@@ -142,7 +142,7 @@ class Answers:
         self._stride = 1
 
     def add(self, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Add a batch: images N×C×H×W as they are packed, targets, and outputs of the network."""
+        """Add a batch: packed images N×C×H×W, targets, and outputs of the network."""
         outputs = outputs.detach()
         if self.compares:
             self._compare(targets, outputs)
@@ -150,10 +150,10 @@ class Answers:
             return
         first = -self._images_added % self._stride
         self._images_added += len(images)
-        chosen = slice(first, None, self._stride)
+        rows = slice(first, None, self._stride)
         if first < len(images):
-            answered = answers_of(self.struct.task_type, outputs[chosen])
-            batch = [tensor.cpu() for tensor in (images[chosen], targets[chosen], answered)]
+            predictions = answers_of(self.struct.task_type, outputs[rows])
+            batch = [tensor.cpu() for tensor in (images[rows], targets[rows], predictions)]
             self.kept += zip(*batch, strict=True)
         while len(self.kept) >= 2 * self.samples:
             self.kept = self.kept[::2]
@@ -174,22 +174,22 @@ class Answers:
         counts = torch.bincount(pairs.flatten(), minlength=size)
         self.compared = [counts + self.compared[0] if self.compared else counts]
 
-    def chosen(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Return image, target and output of the samples, as many as are wanted."""
+    def selected(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Return image, target and prediction of at most `samples` samples."""
         count = min(self.samples, len(self.kept))
         return [self.kept[number * len(self.kept) // count] for number in range(count)]
 
     def predictions(self) -> Any:
-        """Draw the samples."""
+        """Return the picture of the selected samples, H×W×3 (uint8)."""
         from mml_lib.training.pictures import draw_predictions
 
-        chosen = self.chosen()
-        images = [displayed(image.permute(1, 2, 0).numpy()) for image, _, _ in chosen]
-        targets, outputs = ([sample[place].numpy() for sample in chosen] for place in (1, 2))
+        samples = self.selected()
+        images = [displayed(image.permute(1, 2, 0).numpy()) for image, _, _ in samples]
+        targets, outputs = ([sample[place].numpy() for sample in samples] for place in (1, 2))
         return draw_predictions(images, targets, outputs, self.struct.classes, self.struct.task_type)
 
     def comparison(self) -> Any:
-        """Draw the confusion matrix, or predicted over true values."""
+        """Return the picture of the confusion matrix, or of predicted over true values, H×W×3 (uint8)."""
         from mml_lib.training.pictures import draw_confusion, draw_label_confusions, draw_scatter
 
         kind, classes = TASK_TYPES[self.struct.task_type], self.struct.classes
@@ -203,10 +203,10 @@ class Answers:
 
 
 class StepLogger(Logger):
-    """Values that Lightning callbacks log themselves, such as a learning-rate monitor: a separate board, by batches.
+    """Values that Lightning callbacks log, such as a learning-rate monitor, by batch, in separate event files.
 
     Args:
-        folder: of the event files.
+        folder: folder of the event files.
     """
 
     def __init__(self, folder: Path):
@@ -224,20 +224,22 @@ class StepLogger(Logger):
         return 0
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write numbers; those of the module are on the board already, by epochs."""
-        own = {key: value for key, value in metrics.items() if key != "epoch" and key.split("/")[0] not in OF_EPOCHS}
-        if not own:
+        """Write numbers, except those of the module, which `Board` writes by epoch."""
+        by_batch = {
+            key: value for key, value in metrics.items() if key != "epoch" and key.split("/")[0] not in OF_EPOCHS
+        }
+        if not by_batch:
             return
         if self._writer is None:
-            # From here on an interrupted training did it already.
+            # An interrupted training may have written later steps, which are purged.
             self._writer = _writer(self.folder, purge_step=step)
-        for key, value in own.items():
-            if self._steps.get(key) != step:  # a monitor repeats itself where an epoch begins
+        for key, value in by_batch.items():
+            if self._steps.get(key) != step:  # a monitor logs the first step of an epoch twice
                 self._steps[key] = step
                 self._writer.add_scalar(key, value, step)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """The pipeline is written down elsewhere."""
+        """Do nothing: the pipeline is stored elsewhere."""
 
     def save(self) -> None:
         if self._writer is not None:
@@ -249,17 +251,18 @@ class StepLogger(Logger):
 
 
 OF_EPOCHS = ("train", "val")
+"""First parts of the keys of values by epoch."""
 
 
 class Board(Callback):
     """Writes a training to event files of TensorBoard: the columns of its history, and pictures on request.
 
-    All of an epoch is on the disk before its checkpoint is, and a resumed training overwrites what comes after its
-    checkpoint, so that each epoch is there once.
+    An epoch is written before its checkpoint, and a resumed training replaces the events after its checkpoint.
+    Therefore the files contain each epoch once.
 
     Args:
-        folder: of the event files.
-        config: what to draw, and how often.
+        folder: folder of the event files.
+        config: which pictures to draw, and how often.
     """
 
     def __init__(self, folder: Path, config: TensorBoard):
@@ -271,8 +274,8 @@ class Board(Callback):
         self._written = 0
         self._seconds = 0.0
         self._draws = False
-        self._learnt: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._answers: Answers | None = None
+        self._training_samples: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._outputs: ValidationOutputs | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: MMLModule) -> None:
         data: LightningDataModule = trainer.datamodule
@@ -280,31 +283,33 @@ class Board(Callback):
         self._written, self._seconds = len(pl_module.history), pl_module.seconds
         self._writer = _writer(self.folder, purge_step=self._written)
         if self.config.observes:
-            pl_module.observer = self  # not before: averaging callbacks have copied the module by now
+            pl_module.observer = self  # now, because averaging callbacks have already copied the module
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: MMLModule) -> None:
         self._draws = (pl_module.current_epoch + 1) % self.config.every_n_epochs == 0
-        self._learnt, self._answers = {}, None
+        self._training_samples, self._outputs = {}, None
 
     def on_validation_start(self, trainer: Trainer, pl_module: MMLModule) -> None:
-        self._answers = None
+        self._outputs = None
 
     def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Keep the first training images of a task in an epoch: floats N×C×H×W in 0..1, and targets."""
+        """Keep the first training images of a task in an epoch, N×C×H×W in 0..1, and their targets."""
         count = self.config.images
-        if self._draws and count and task not in self._learnt:
-            self._learnt[task] = images[:count].detach().float().cpu(), targets[:count].float().cpu()
+        if self._draws and count and task not in self._training_samples:
+            self._training_samples[task] = images[:count].detach().float().cpu(), targets[:count].float().cpu()
 
     def observe_outputs(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Keep samples and counts of a validation batch: images (N×C×H×W as packed), targets and outputs."""
+        """Keep samples and counts of a validation batch: packed images N×C×H×W, targets and outputs."""
         if not self._draws or not (self.config.predictions or self.config.confusion_matrix):
             return
-        if self._answers is None:
-            self._answers = Answers(self.config.predictions, self._structs[task], self.config.confusion_matrix)
-        self._answers.add(images, targets, outputs)
+        if self._outputs is None:
+            self._outputs = ValidationOutputs(
+                self.config.predictions, self._structs[task], self.config.confusion_matrix
+            )
+        self._outputs.add(images, targets, outputs)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: MMLModule, checkpoint: dict[str, Any]) -> None:
-        """Write the epoch that is about to be kept."""
+        """Write the epoch whose checkpoint is about to be written."""
         if self._writer is None or len(pl_module.history) == self._written:
             return
         row = pl_module.history[-1]
@@ -319,16 +324,16 @@ class Board(Callback):
         self.logger.save()
 
     def _draw(self, writer: "SummaryWriter", step: int) -> None:
-        pictures = {f"images/{task}": self._drawn(task, *seen) for task, seen in self._learnt.items()}
-        if self._answers is not None and self._answers.kept:
-            pictures[f"predictions/{self._answers.struct.name}"] = self._answers.predictions()
-        if self._answers is not None and self._answers.compared:
-            pictures[f"confusion_matrix/{self._answers.struct.name}"] = self._answers.comparison()
+        pictures = {f"images/{task}": self._picture(task, *batch) for task, batch in self._training_samples.items()}
+        if self._outputs is not None and self._outputs.kept:
+            pictures[f"predictions/{self._outputs.struct.name}"] = self._outputs.predictions()
+        if self._outputs is not None and self._outputs.compared:
+            pictures[f"confusion_matrix/{self._outputs.struct.name}"] = self._outputs.comparison()
         for tag, picture in pictures.items():
             writer.add_image(tag, picture, step, dataformats="HWC")
-        self._learnt, self._answers = {}, None
+        self._training_samples, self._outputs = {}, None
 
-    def _drawn(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> Any:
+    def _picture(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> Any:
         from mml_lib.training.pictures import draw_samples
 
         struct = self._structs[task]
@@ -350,7 +355,7 @@ class Board(Callback):
 
 
 def _writer(folder: Path, purge_step: int | None) -> "SummaryWriter":
-    """Return a writer whose events replace those that are there from a step on."""
+    """Return a writer whose events replace existing ones from a step on."""
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder), purge_step=purge_step)

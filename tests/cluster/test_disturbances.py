@@ -53,7 +53,7 @@ class Disturbed:
 
     def too_slow(self) -> list[str]:
         """Return the jobs that a busy machine left no time for an epoch before their limit: failures, and retried."""
-        return [job for job in self.jobs(LIMITED) if "told to go before one epoch was done" in self.told(job)]
+        return [job for job in self.jobs(LIMITED) if "stopped before its first epoch was finished" in self.told(job)]
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +104,14 @@ def test_training_ends_as_if_nothing_had_happened(disturbed: Disturbed, undistur
 def test_training_goes_before_its_limit_between_two_epochs(disturbed: Disturbed, fold: int):
     (job,) = set(disturbed.jobs(fold)) - set(disturbed.too_slow())
     assert int(described(job)["Restarts"]) >= 1
-    said = re.findall(r"back to the queue after epoch=(\d+)", disturbed.told(job))
+    said = re.findall(r"returns to the queue after epoch=(\d+)", disturbed.told(job))
     assert int(said[-1]) + 1 + disturbed.epochs(fold) == EPOCHS, "no epoch was done twice"
 
 
 def test_pre_empted_training_uses_its_grace_to_return_to_the_queue(disturbed: Disturbed):
     (job,) = disturbed.jobs(GRACEFUL)
     assert described(job)["Restarts"] == "1"
-    assert "told to go: back to the queue" in disturbed.told(job)
+    assert "returns to the queue after" in disturbed.told(job)
 
 
 @pytest.mark.parametrize(("fold", "state"), [(SPOT, "PREEMPTED"), (STRANDED, "NODE_FAIL")])

@@ -92,7 +92,7 @@ def test_results_path_that_cannot_be_written_is_named(workplace: Workplace):
 def test_device_that_the_machine_lacks_fails_its_training_in_one_line(copy: Workplace):
     copy.write(TINY | {"seed": 5, "mode": {"preset": "train", "cv": False}, "trainer": {"accelerator": "mps"}})
     said = copy.run(fails=True)
-    assert "trainer.accelerator 'mps' cannot be had" in said
+    assert "trainer.accelerator 'mps' is not available" in said
     assert said.count("error in train_fold: ") == 1
     assert "Traceback" not in said
     assert len(copy.files("results/tiny/MODELS/stripes/*")) == 2

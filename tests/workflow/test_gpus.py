@@ -95,7 +95,7 @@ def test_accelerator_that_the_machine_lacks_is_refused_before_anything_runs(acce
     if any(Path("/dev").glob("nvidia*")):
         pytest.skip("there is a GPU")
     workplace.write(TINY | {"trainer": {"accelerator": accelerator}})
-    line = f"error: trainer.accelerator '{accelerator}' cannot be had: this machine has no GPU; set it to auto"
+    line = f"error: trainer.accelerator '{accelerator}' is not available: this machine has no GPU; set it to auto"
     assert line in workplace.run(fails=True)
     assert not (workplace.folder / "data").exists()
     workplace.run("-n", "pp")  # what computes on none is done

@@ -156,7 +156,7 @@ class Gpus:
         accelerator, gpus = self.study.cfg.trainer.accelerator, self.here or ()
         if accelerator in ("gpu", "cuda") and not gpus and not may_have_gpu():
             if self._left(modes):
-                return f"trainer.accelerator '{accelerator}' cannot be had: this machine has no GPU; set it to auto"
+                return f"trainer.accelerator '{accelerator}' is not available: this machine has no GPU; set it to auto"
             return None
         if not gpus:
             return None

@@ -168,7 +168,7 @@ def test_trials_are_named_among_the_runs_of_a_project(tmp_path: Path):
 def test_trials_need_the_gpu_that_a_study_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mml_lib.studies.resources.gpu_requests.may_have_gpu", lambda: False)
     plan = search(tmp_path, {"preset": "search"}, trainer={"accelerator": "gpu"})
-    assert "cannot be had" in str(plan.study.gpus._problem(None, ["search"]))
+    assert "is not available" in str(plan.study.gpus._problem(None, ["search"]))
     (planned_search,) = plan.study.searches.of_task("mine")
     (run,) = [pipeline.run for pipeline in planned_search.chosen.values()]
     choice = Path(plan.fm.path("search_choice", task="mine", search=planned_search.id, run=run))

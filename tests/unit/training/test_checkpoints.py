@@ -188,7 +188,7 @@ def test_training_goes_on_from_the_one_before_and_says_so(begun: Path, damage: s
     assert capfd.readouterr().out == ""
     spoil(latest)
     assert last_checkpoint(begun, problem_of) == before
-    said = rf"{re.escape(str(latest))} {words}.*: this training goes on from the one before, epoch=000000\.ckpt"
+    said = rf"{re.escape(str(latest))} {words}.*: this training continues from the previous one, epoch=000000\.ckpt"
     assert all(re.fullmatch(said, line) for line in capfd.readouterr().out.splitlines() or [""])
 
 
@@ -197,7 +197,7 @@ def test_training_without_a_usable_checkpoint_begins_and_says_so(begun: Path, ca
         cut(begun / name, 100)
     assert last_checkpoint(begun, problem_of) is None
     damage = "; ".join(f"{checkpoint_path(begun, epoch)} is cut off or damaged" for epoch in (1, 0))
-    assert f"{damage}: this training goes on at the beginning\n" in capfd.readouterr().out
+    assert f"{damage}: this training starts from the beginning\n" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("damaged", [[1], [0, 1]])

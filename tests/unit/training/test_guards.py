@@ -21,7 +21,7 @@ from mml_lib.inference.prediction import predict
 from mml_lib.machine.leases import SHARE
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.checkpoints import WholeCheckpointIO, problem_of
-from mml_lib.training.guards import EVERY, is_out_of_memory, words_of
+from mml_lib.training.guards import EVERY, describe_images, is_out_of_memory
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer, storage_of
 from tests.support.small_tasks import PRESETS, fake_task, small_model
@@ -134,7 +134,7 @@ def test_undefined_validation_loss_stops_nothing_and_is_never_the_best(
     assert [np.isfinite(row["val/loss"]) for row in model.history] == [False, True]
     assert all(np.isfinite(row["train/loss"]) for row in model.history)
     assert [record.getMessage() for record in caplog.records if "validation loss" in record.getMessage()] == [
-        "the validation loss of t is nan in epoch 0, its training loss is finite: training goes on, and store_best "
+        "the validation loss of t is nan in epoch 0, its training loss is finite: training continues, and store_best "
         "does not choose this epoch"
     ]
     assert model.keep_best()["epoch"] == 1
@@ -211,5 +211,5 @@ def test_lack_of_memory_is_recognised_behind_other_errors_too(error: Exception, 
 
 def test_batches_of_several_tasks_are_named_once_for_each_size():
     small, large = ({"image": torch.zeros(4, 3, size, size)} for size in (8, 16))
-    assert words_of({"a": small, "b": small}) == "a batch of 4 images of 8×8"
-    assert words_of({"a": small, "b": large}) == "a batch of 4 images of 8×8 and a batch of 4 images of 16×16"
+    assert describe_images({"a": small, "b": small}) == "a batch of 4 images of 8×8"
+    assert describe_images({"a": small, "b": large}) == "a batch of 4 images of 8×8 and a batch of 4 images of 16×16"

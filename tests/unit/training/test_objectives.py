@@ -64,9 +64,9 @@ class Accuracy(nn.Module):
 @pytest.mark.parametrize(
     ("kind", "loss", "words"),
     [
-        ("regression", Backwards(), "right answers of t cost .* and wrong ones .*; set loss: default"),
-        ("classification", Accuracy(), "right answers of t cost 1 and wrong ones 0; set loss: default"),
-        ("semantic_segmentation", Accuracy(), "right answers of t cost"),
+        ("regression", Backwards(), ".* for correct outputs of t and .* for wrong ones; set loss: default"),
+        ("classification", Accuracy(), "is 1 for correct outputs of t and 0 for wrong ones; set loss: default"),
+        ("semantic_segmentation", Accuracy(), "for correct outputs of t and"),
         ("classification", nn.BCEWithLogitsLoss(), "BCEWithLogitsLoss does not take outputs 4×3 with targets 4"),
         ("semantic_segmentation", nn.MultiMarginLoss(), "does not take outputs 1×3×2×3"),
     ],

@@ -147,5 +147,5 @@ def test_sure_and_right_answers_cost_less_where_labels_are_unknown():
         def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             return -super().forward(logits, targets)
 
-    with pytest.raises(MMLError, match="right answers of t cost"):
+    with pytest.raises(MMLError, match="for correct outputs of t and"):
         Objective("t", KIND, Backwards(nn.BCEWithLogitsLoss())).check(nn.Identity(), logits, targets)

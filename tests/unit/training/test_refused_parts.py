@@ -44,8 +44,8 @@ def test_wrong_arguments_of_the_trainer_are_refused_in_planning(trainer: dict[st
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"trainer": {"accelerator": "gpu"}}, "accelerator 'gpu' cannot be had"),
-        ({"trainer": {"accelerator": "cuda"}}, "accelerator 'cuda' cannot be had"),
+        ({"trainer": {"accelerator": "gpu"}}, "accelerator 'gpu' is not available"),
+        ({"trainer": {"accelerator": "cuda"}}, "accelerator 'cuda' is not available"),
         ({"trainer": {"val_check_interval": 1.5}}, "trainer: .*val_check_interval"),
         ({"callbacks": {"e": {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}}}, r"callbacks\.e: .*monitor"),
         ({"callbacks": {"e": {"_target_": "torch.nn.Identity"}}}, r"callbacks\.e: torch\.nn\.Identity"),

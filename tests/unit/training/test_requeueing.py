@@ -128,7 +128,7 @@ def test_refusal_of_slurm_is_told(callback, answer):
     answer("squeue", "echo RUNNING")
     answer("scontrol", "exit 1")
     checkpoint_path(callback.folder, 4).touch()
-    with pytest.raises(MMLError, match=r"SLURM does not take.*submit with slurm-requeue: true"):
+    with pytest.raises(MMLError, match=r"SLURM does not requeue it; submit with slurm-requeue: true"):
         os.kill(os.getpid(), signal.SIGTERM)
 
 

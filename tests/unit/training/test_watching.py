@@ -33,7 +33,7 @@ from mml_lib.training import watching
 from mml_lib.training.checkpoint_files import checkpoint_path
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
-from mml_lib.training.watching import Answers, Board, ProgressBar
+from mml_lib.training.watching import Board, ProgressBar, ValidationOutputs
 from tests.support.small_tasks import PRESETS, fake_task, small_model
 from tests.support.steps import training_step
 from tests.support.studies import run_id, study
@@ -266,7 +266,7 @@ def test_observer_is_shown_what_the_network_sees(tmp_path: Path):
 @pytest.mark.parametrize("task_type", LEARNABLE)
 def test_confusion_is_counted_over_all_batches(tmp_path: Path, task_type: str):
     struct = fake_task(tmp_path, task_type, num_classes=3)
-    model, answers = small_model(struct).eval(), Answers(0, struct, compares=True)
+    model, answers = small_model(struct).eval(), ValidationOutputs(0, struct, compares=True)
     outputs, targets = [], []
     for batch in MMLDataModule(struct, 0, Sampling(batch_size=3), seed=0).val_dataloader():
         with torch.no_grad():
@@ -288,10 +288,10 @@ def test_confusion_is_counted_over_all_batches(tmp_path: Path, task_type: str):
 
 def test_shown_predictions_are_spread_over_the_validation_split(tmp_path: Path):
     struct = fake_task(tmp_path, "regression")
-    answers = Answers(4, struct, compares=False)
+    answers = ValidationOutputs(4, struct, compares=False)
     for batch in torch.arange(100.0).split(7):
         answers.add(torch.zeros(len(batch), 3, 2, 2, dtype=torch.uint8), batch, batch[:, None])
-    kept = [int(target) for _, target, _ in answers.chosen()]
+    kept = [int(target) for _, target, _ in answers.selected()]
     assert kept == [0, 16, 48, 80]
 
 
