@@ -13,7 +13,7 @@ from mml_lib.config.sections import Section
 URL = r"^(https?|file)://"
 
 HIDDEN = "not shown"
-"""Text in place of a password."""
+"""Replacement for passwords in files and reports."""
 
 
 def _no_placeholder(digest: str) -> str:
@@ -40,7 +40,7 @@ KaggleFile = Annotated[str, StringConstraints(pattern=r"^[^/#\\][^#\\]*$")]
 
 
 def without_passwords(value: Any) -> Any:
-    """Return a config whose passwords are hidden, for files and reports; names of environment variables stay."""
+    """Return a config without passwords, for files and reports. It keeps names of environment variables."""
     if isinstance(value, Mapping):
         return {
             key: HIDDEN if key == "password" and not isinstance(part, Mapping) else without_passwords(part)
@@ -93,19 +93,21 @@ class Download(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> "Download":
         if sum(value is not None for value in (self.url, self.manual, self.kaggle)) != 1:
-            raise ValueError("a download has one of the keys url, manual (fetched by hand) and kaggle")
+            raise ValueError("a download needs exactly one of the keys url, manual (downloaded by hand) and kaggle")
         if (self.manual is None) != (self.page is None):
-            raise ValueError("manual and from belong together: the file name, and the page where it can be fetched")
+            raise ValueError(
+                "manual needs from, and from needs manual: the file name, and the page where it is available"
+            )
         if self.file is not None and self.kaggle is None:
-            raise ValueError("file names one file of kaggle; state kaggle, or leave it out")
+            raise ValueError("file is one file of a Kaggle data set; set kaggle, or leave file out")
         return self
 
     @model_validator(mode="after")
     def _one_checksum(self) -> "Download":
         if sum(value is not None for value in (self.sha256, self.md5, self.trust)) != 1:
             raise ValueError(
-                "a download has one of the keys sha256, md5 (where no SHA-256 is published) and trust: first_use "
-                "(where no checksum is published)"
+                "a download needs exactly one of the keys sha256, md5 (if no SHA-256 is published) and "
+                "trust: first_use (if no checksum is published)"
             )
         return self
 
@@ -136,7 +138,7 @@ class Download(Section):
 
     @property
     def password_variable(self) -> str | None:
-        """Environment variable by which steps get the password; None: there is none."""
+        """Environment variable with the password for steps; None without a password."""
         if isinstance(self.password, Variable):
             return self.password.env
         return f"MML_PASSWORD_{re.sub('[^0-9a-f]', '_', self.checksum)}" if self.password else None

@@ -1,7 +1,7 @@
-"""Import and build what a config names by `_target_`.
+"""Import and build objects that a config names by `_target_`.
 
-A study can name any class, but only three kinds of targets are called: a class of the right kind, a function whose
-return type is such a class, and a function of the study's own plugins. Others are imported at most.
+A study can name any object, but MML calls only three kinds of targets: a class of the right kind, a function whose
+return type is such a class, and a function of the study's own plugins. Other targets are imported at most.
 """
 
 import importlib
@@ -24,21 +24,23 @@ _installed: set[str] = set()
 
 
 def check_path(path: str) -> str:
-    """Return a path that may be a `_target_`: dotted, and not of Python's own modules, which train nothing.
+    """Return a path after checking that it can be a `_target_`.
 
     Raises:
-        ValueError: it cannot be a `_target_`.
+        ValueError: the path is not dotted, or names an object of Python's standard library.
     """
     if "." not in path or not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"'{path}' is not a dotted path; write it as package.module.Name")
     package = path.partition(".")[0]
     if package in sys.stdlib_module_names:
-        raise ValueError(f"'{path}' is of Python's own module {package}, which has nothing that fits here")
+        raise ValueError(
+            f"'{path}' is in Python's standard library, which has no suitable class; name one of another package"
+        )
     return path
 
 
 def check_package(path: str) -> None:
-    """Refuse a path whose package is not installed; nothing is imported.
+    """Refuse a path whose package is not installed, without importing it.
 
     Raises:
         MMLError: there is no such package.
@@ -50,7 +52,7 @@ def check_package(path: str) -> None:
 
 
 def trust_plugin(module: str) -> None:
-    """Allow calls of functions of a plugin and of modules in its folder, whose code is run in any case."""
+    """Allow calls of functions of a plugin and of modules in its folder. Their code runs in any case."""
     _plugins.add(module)
 
 
@@ -66,21 +68,21 @@ def is_of_plugin(target: Any) -> bool:
 
 @contextmanager
 def same_working_directory(name: str) -> Iterator[None]:
-    """Go back to the working directory, which names all relative paths of a study, after an import.
+    """Restore the working directory after an import. Relative paths of a study depend on it.
 
     Args:
-        name: what is imported, for the message.
+        name: imported object, for the error.
 
     Raises:
-        MMLError: the import has changed it.
+        MMLError: the import has changed the working directory.
     """
     folder = os.getcwd()
     yield
     if (other := os.getcwd()) != folder:
         os.chdir(folder)
         raise MMLError(
-            f"{name} changes the working directory to {other} when it is imported, and the paths of a study are "
-            "relative to it; leave os.chdir out, and name its own files by Path(__file__).parent"
+            f"{name} changes the working directory to {other} when it is imported, but paths of a study are relative "
+            "to it; remove os.chdir, and find its own files by Path(__file__).parent"
         )
 
 
@@ -88,7 +90,7 @@ def import_target(path: str) -> Any:
     """Import the object behind a dotted path like ``torch.optim.Adam``.
 
     Raises:
-        MMLError: no such module, or no such name in it.
+        MMLError: the module does not exist, or lacks the name.
     """
     try:
         module_name, _, name = check_path(path).rpartition(".")
@@ -107,7 +109,7 @@ def import_target(path: str) -> Any:
 
 
 def instantiate(spec: Mapping[str, Any], kind: type, *args: Any, **kwargs: Any) -> Any:
-    """Call the target of `spec` with `args` and its remaining keys; `kwargs` win over the keys.
+    """Call the target of `spec` with `args` and the other keys of `spec`. `kwargs` override these keys.
 
     Args:
         spec: `_target_`, and arguments.
@@ -116,7 +118,7 @@ def instantiate(spec: Mapping[str, Any], kind: type, *args: Any, **kwargs: Any) 
         kwargs: further arguments.
 
     Raises:
-        MMLError: the target cannot be imported, makes something else or does not take these arguments.
+        MMLError: the target cannot be imported, is of another kind, or does not accept the arguments.
     """
     target = import_target(spec[TARGET])
     _check_kind(target, spec[TARGET], kind)
@@ -129,7 +131,7 @@ def instantiate(spec: Mapping[str, Any], kind: type, *args: Any, **kwargs: Any) 
 
 
 def _check_kind(target: Any, path: str, kind: type) -> None:
-    """Refuse to call a target of another kind.
+    """Refuse a target of another kind, before it is called.
 
     Raises:
         MMLError: it is neither a class of this kind nor a function that returns one.
@@ -140,8 +142,8 @@ def _check_kind(target: Any, path: str, kind: type) -> None:
         raise MMLError(f"{path} does not derive from {kind.__module__}.{kind.__name__}; name a class that does")
     if not inspect.isfunction(target) or not (is_of_plugin(target) or _makes(target, kind)):
         raise MMLError(
-            f"{path} is not called: it does not say that it makes a {kind.__name__} ({kind.__module__}); name such a "
-            "class, a function with that return type, or one of a file in plugins"
+            f"{path} is not called: its return type is not {kind.__module__}.{kind.__name__}; name such a class, a "
+            "function with this return type, or one of a file in plugins"
         )
 
 
@@ -154,7 +156,7 @@ def _makes(function: Any, kind: type) -> bool:
 
 
 def check_arguments(target: Any, label: str, args: tuple, kwargs: Mapping[str, Any]) -> None:
-    """Refuse keyword arguments that `target` does not take, with the nearest one that it does."""
+    """Refuse keyword arguments that `target` does not accept. The error suggests the most similar name."""
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # built-ins without a signature

@@ -9,16 +9,16 @@ from mml_lib.config.task_options import TAGGED_NAME, Preprocessing
 from mml_lib.errors import nearest
 
 SELECTIONS = ("performance", "created", "random")
-"""Ways to choose one of several trained networks: the best on its validation split, the latest, a random one."""
+"""Selections among several trained networks: best validation performance, latest, random."""
 
 TIMM = "mml_lib.models.network.timm_backbone"
 DEFAULT_NAME = "resnet18"
 
 
-def _selection(way: str) -> str:
-    if way not in SELECTIONS:
-        raise ValueError(f"there is no way '{way}' to choose a network{nearest(way, SELECTIONS)}")
-    return way
+def _selection(criterion: str) -> str:
+    if criterion not in SELECTIONS:
+        raise ValueError(f"there is no selection '{criterion}' of networks{nearest(criterion, SELECTIONS)}")
+    return criterion
 
 
 class Extraction(Section):
@@ -65,11 +65,11 @@ class Extraction(Section):
     def _one_backbone(self) -> "Extraction":
         if self.is_trained and self.arch is not None:
             key = "run" if self.run else "task"
-            raise ValueError(f"arch and {key} name two backbones; leave one of them out")
+            raise ValueError(f"arch and {key} both name a backbone; leave one of them out")
         if self.is_trained and self.pretrained is not None:
-            raise ValueError("pretrained is for arch; a trained network of a project has its own weights")
+            raise ValueError("pretrained applies to arch only; a trained network of a project has its own weights")
         if self.fold is not None and not self.is_trained:
-            raise ValueError("fold is that of a trained network; name its task, too")
+            raise ValueError("fold applies to a trained network only; set task or run too, or leave fold out")
         return self
 
     @property
@@ -79,7 +79,7 @@ class Extraction(Section):
 
     @property
     def backbone(self) -> dict[str, Any]:
-        """Target of the backbone with its arguments, for one that is no trained network of a project."""
+        """Target of a backbone that is not a trained network of a project, with its arguments."""
         spec: dict[str, Any] = {"_target_": TIMM, "name": DEFAULT_NAME} if self.arch is None else self.arch.spec()
         if self.pretrained is not None:
             spec["pretrained"] = self.pretrained

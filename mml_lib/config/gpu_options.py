@@ -18,11 +18,11 @@ SAME = {"predict_other": "predict_fold"}
 
 
 def resources_of(cfg: StudyConfig, rule: str) -> Resources:
-    """Return the resources of a rule; prediction and tuning share GPUs as training does."""
+    """Return the resources of a rule. Prediction and tuning inherit the GPU options of trainings."""
     own, training = (cfg.resources.get(name) or Resources() for name in (SAME.get(rule, rule), TRAINING))
     gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
     update = {"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb}
-    if rule == TRIAL:  # memory and time of a training, unless it has its own
+    if rule == TRIAL:  # those of a training, unless the study sets them
         update |= {key: getattr(own, key) or getattr(training, key) for key in ("mem_mb", "runtime")}
     return own.model_copy(update=update)
 

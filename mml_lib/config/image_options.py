@@ -42,7 +42,7 @@ class Window(Section):
 
 def _each_once(entries: list[Any]) -> list[Any]:
     if twice := [entry for number, entry in enumerate(entries) if entry in entries[:number]]:
-        raise ValueError(f"{twice[0]} is stated twice; keep it once")
+        raise ValueError(f"{twice[0]} appears twice; keep it once")
     return entries
 
 
@@ -53,7 +53,7 @@ Windows = Annotated[list[Window], Field(min_length=1), AfterValidator(_each_once
 
 
 COLOUR_KINDS = ("grey", "luma", "rgb")
-"""Values of `channels` for images in grey or in colour, not with other channels."""
+"""Values of `channels` for grey and colour images without further channels."""
 
 
 class Images(Section):
@@ -97,23 +97,25 @@ class Images(Section):
     def _one_mapping(self) -> "Images":
         stated = [key for key in ("range", "percentiles", "window") if getattr(self, key)]
         if len(stated) > 1:
-            raise ValueError(f"{' and '.join(stated)} are stated; keep one of them")
+            raise ValueError(f"{' and '.join(stated)} are all set; keep one of them")
         if self.frames == "channels" and self.channels in COLOUR_KINDS:
             raise ValueError(f"frames: channels leaves no channels: {self.channels}; keep one of them")
         if self.makes_channels and (self.channels is not None or self.frames == "channels"):
-            raise ValueError("a list of windows makes the channels; leave other channels out, or state one window")
+            raise ValueError(
+                "a list of windows makes the channels; leave channels and frames: channels out, or write one window"
+            )
         return self
 
     @property
     def keeps_all_channels(self) -> bool:
-        """True if channels beside grey and colours are read."""
+        """True if channels other than grey and colours are read."""
         if self.channels is None:
-            return self.frames != "all"  # which makes samples of pages
+            return self.frames != "all"  # pages become samples, not channels
         return self.channels == "all" or self.picked is not None
 
     @property
     def windows(self) -> list[Window]:
-        """All windows that are stated."""
+        """All windows."""
         return self.window if isinstance(self.window, list) else [self.window] if self.window else []
 
     @property
@@ -123,10 +125,10 @@ class Images(Section):
 
     @property
     def picked(self) -> list[int] | None:
-        """Numbers of the channels that are kept, None where `channels` is no list."""
+        """Indices of the channels to keep; None if `channels` is not a list."""
         return self.channels if isinstance(self.channels, list) else None
 
     @property
     def stated_range(self) -> tuple[float, float] | None:
-        """Values that become black and white, by `range` or by one `window`; None where neither is stated."""
+        """Values that become black and white, from `range` or a single `window`; None without either."""
         return self.window.ends if isinstance(self.window, Window) else self.range

@@ -1,4 +1,4 @@
-"""Read a study: resolve its presets, check it against the schema, and state a mistake in one line."""
+"""Reading of a study: resolves its presets, checks it against the schema, and reports a mistake in one line."""
 
 import math
 import os
@@ -22,7 +22,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
-"""The variable that stands in for each root; without it, the root is a folder of the same name where one works."""
+"""Environment variable of each root. Without it, the root is a folder of this name in the working directory."""
 
 
 USUAL_NAMES = {
@@ -39,18 +39,18 @@ USUAL_NAMES = {
     "network": "arch.name",
     "backbone": "arch.name",
 }
-"""Keys of a study by the names that training scripts usually give them."""
+"""Keys of a study by their usual names in training scripts."""
 
 NAMED = ("tasks", "datasets")
-"""Sections whose keys are names."""
+"""Sections whose keys are names that users choose."""
 
 OTHER_FORMS = ("literal_error", "model_type", "dict_type", "list_type", "string_type")
-"""Errors of values that have another form than one of those that the schema allows."""
+"""Types of pydantic's errors for values of another form than the schema allows."""
 
 MEMBER = re.compile(
     r"\[key\]|by_type|one|Named|Metric|Window|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]"
 )
-"""Parts of a key's path by which pydantic marks the members of a union."""
+"""Parts that pydantic inserts into a key's path for members of unions."""
 
 NO_NAME = (
     "'{value}' ({key}) is not a valid name: use letters, digits, '_', '-' and '.', no space, no slash, and begin with "
@@ -77,7 +77,7 @@ def load_study(
     """Return the checked study of a merged config.
 
     Args:
-        config: files and values, merged into the library's defaults.
+        config: the library's defaults, overlaid by files and values.
         files: the config files and the values of `--config`; later ones take precedence. Errors name them.
         varied: keys that a sweep or a variant sets, with their own location in the study.
 
@@ -105,7 +105,7 @@ def load_study(
     try:
         return StudyConfig.model_validate(resolved)
     except ValidationError as error:
-        problem = dict(_telling(error.errors()))
+        problem = dict(_most_specific(error.errors()))
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, KindError):
             problem["loc"] += cause.location
@@ -115,7 +115,7 @@ def load_study(
 
 
 def open_files(cfg: StudyConfig) -> MMLFileManager:
-    """Return the file manager of a study. It replaces the one of this process."""
+    """Create the file manager of a study. It replaces the file manager of this process."""
     data, results = cfg.paths.data, cfg.paths.results
     assert data, "load_study sets the roots"
     assert results
@@ -137,13 +137,13 @@ def project_folder(config: Mapping[str, Any]) -> Path:
 
 
 def _paths(paths: Any) -> Any:
-    """Fill unset roots."""
+    """Return the paths of a study with defaults for unset roots."""
     filled = {key: value for key, value in (paths or {}).items() if value is not None}
     return {key: os.environ.get(variable) or key for key, variable in ROOTS.items()} | filled
 
 
 def _not_a_number(value: Any) -> list[str | int]:
-    """Return the keys that lead to a NaN, none where there is none."""
+    """Return the path of the first NaN; empty without one."""
     if isinstance(value, float) and math.isnan(value):
         return [""]
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
@@ -154,16 +154,16 @@ def _not_a_number(value: Any) -> list[str | int]:
 
 
 def _location(problem: Mapping[str, Any]) -> list[str | int]:
-    """Return the path of a key in the study. The name of a task is kept, even if it looks like a mark of pydantic."""
+    """Return the path of a key in the study, without pydantic's insertions. Names of tasks always remain."""
     path = problem["loc"]
     names = {1} if path and path[0] in NAMED else set()
     return [part for place, part in enumerate(path) if place in names or not MEMBER.fullmatch(str(part))]
 
 
-def _telling(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the first problem; of a value with several forms (`balanced`, or weights by name), that of the closest.
+def _most_specific(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the problem to report: the first, or for a value with several allowed forms, that of the closest form.
 
-    A key that is missing may be there in another spelling: the unknown key beside it goes first.
+    A missing key may be present in another spelling, so an unknown key beside it comes first.
     """
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     if problems[0]["type"] == "missing":
@@ -172,9 +172,9 @@ def _telling(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     first = _location(problems[0])
     if len(first) == len(problems[0]["loc"]):
         return problems[0]
-    same = [problem for problem in problems if _location(problem)[: len(first)] == first]
-    same = [problem for problem in same if problem["type"] not in OTHER_FORMS] or same
-    return max(same, key=lambda problem: len(_location(problem)))
+    same_key = [problem for problem in problems if _location(problem)[: len(first)] == first]
+    same_key = [problem for problem in same_key if problem["type"] not in OTHER_FORMS] or same_key
+    return max(same_key, key=lambda problem: len(_location(problem)))
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
@@ -194,7 +194,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if kind == "value_error":
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if kind == "string_type" and problem["input"] is None:
-        return f"{key}: there is no value, or null; write one, for the word null in quotes: 'null'"
+        return f"{key}: the value is missing or null; write one, or the word null in quotes: 'null'"
     if kind == "too_short":
         return f"{key} is empty; name at least one entry"
     value = repr(problem["input"])
@@ -205,14 +205,14 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 
 def _home(key: str) -> str | None:
-    """Return the dotted key of a section's key that stands at the top level of a study by mistake."""
+    """Return the dotted key for a key of a section that was written at the top level."""
     sections = {section: _known_keys([section]) for section in StudyConfig.model_fields if section not in NAMED}
     homes = [f"{section}.{key}" for section, keys in sections.items() if key in keys]
     return USUAL_NAMES.get(key) or (homes[0] if len(homes) == 1 else None)
 
 
 def _known_keys(location: Sequence[str]) -> list[str]:
-    """Return the keys that the schema knows at `location`."""
+    """Return the keys of the schema at `location`."""
     model: Any = StudyConfig
     is_name = False
     for part in location:

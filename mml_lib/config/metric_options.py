@@ -1,4 +1,4 @@
-"""The metrics of a study: named ones of the registry, its own, and the selection of the best epoch by one of them."""
+"""Metrics of a study: named metrics, your own, and the metric that selects the best epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -11,17 +11,17 @@ from mml_lib.metrics import find_metric, named_metrics, properties_of
 from mml_lib.task_types import TASK_TYPES, TaskType
 
 NAMED: Mapping[str, tuple[str, ...]] = {task_type: named_metrics(task_type) for task_type in TASK_TYPES}
-"""Metrics by task type, as lists show them: some take any number in their names, see `is_metric`."""
+"""Metrics by task type, for lists. Some names accept any number; `is_metric` checks them."""
 
 OUT_OF_FOLD = "out_of_fold"
-"""Split, in tables, of pooled predictions: of each sample by the network of the fold that did not train on it."""
+"""Name, in tables, of the pooled predictions of all folds, each by the network that did not train on the sample."""
 
 PER_GROUP = "_per_group"
-"""End of the name of a metric per group, as in `accuracy_per_group`."""
+"""Suffix of metrics per group, as in `accuracy_per_group`."""
 
 
 def name_per_sample(metric: str) -> str:
-    """Return the name of a metric without the end that says it is per group."""
+    """Return the name of a metric without the suffix of metrics per group."""
     return metric.removesuffix(PER_GROUP)
 
 
@@ -31,7 +31,7 @@ def is_metric(name: str, task_type: str | None = None) -> bool:
 
 
 def lower_is_better(name: str) -> bool:
-    """Return True for a named metric whose small values are good, and for `loss`."""
+    """Return True for `loss`, and for named metrics of which smaller values are better."""
     metric = properties_of(name)
     return name == "loss" or (metric is not None and metric.lower_is_better)
 
@@ -54,7 +54,7 @@ class Metric(Target):
 
 
 def metrics_of_params(values: Sequence[str | Mapping[str, Any]]) -> list[str | Metric]:
-    """Return metrics out of the params of a rule: names, and specs of a study's own metrics."""
+    """Return the metrics in the params of a rule: names, and specs of the study's own metrics."""
     return [value if isinstance(value, str) else Metric.model_validate(value) for value in values]
 
 
@@ -81,17 +81,17 @@ class StoreBest(Section):
 
     @property
     def key(self) -> str:
-        """The column of the history."""
+        """Column of the history."""
         return f"val/{self.metric}"
 
     @property
     def sign(self) -> int:
-        """1 where large values are good, -1 where small ones are."""
+        """1 if larger values are better, -1 if smaller values are."""
         return 1 if self.mode == "max" else -1
 
 
 def as_store_best(value: Any) -> Any:
-    """Return the section `store_best` of a study that switches it on or off, or names a metric."""
+    """Return the section `store_best` of a study that writes a switch or the name of a metric."""
     if isinstance(value, bool):
         return {} if value else None
     return {"metric": value} if isinstance(value, str) else value

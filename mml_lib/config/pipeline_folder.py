@@ -10,7 +10,7 @@ LIBRARY = Path(mml_lib.__file__).parents[1]
 """Folder of the pipeline, with `mml_lib` in it."""
 
 DEMO = Path("config/config.yaml")
-"""The demo study, in the working folder or in that of the pipeline: read where no file is named."""
+"""The demo study, in the working folder or the folder of the pipeline. MML reads it if no file is named."""
 
 
 def demo_study(pipeline: Path) -> Path:
@@ -22,6 +22,6 @@ def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
     """Append the pipeline's own folder of presets to those that the study names."""
     paths = config.get("paths")
     if paths is None or isinstance(paths, Mapping):
-        own = (paths or {}).get("presets") or []
-        own = list(own) if isinstance(own, list) else [own]
-        config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
+        folders = (paths or {}).get("presets") or []
+        folders = list(folders) if isinstance(folders, list) else [folders]
+        config["paths"] = {**(paths or {}), "presets": [*folders, *([] if str(folder) in folders else [str(folder)])]}

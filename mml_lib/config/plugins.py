@@ -1,4 +1,4 @@
-"""Plugins: the study's own modules, which are imported first to register their parts."""
+"""Plugins: modules of a study that MML imports first, so that they register their parts."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ def import_plugin(plugin: str) -> None:
     """Import a module by dotted path, or a Python file by its path.
 
     Raises:
-        MMLError: it cannot be imported; the line says where it fails.
+        MMLError: the module cannot be imported.
     """
     path = Path(plugin).absolute() if plugin.endswith(".py") else None
     name = module_of(plugin)
@@ -22,7 +22,7 @@ def import_plugin(plugin: str) -> None:
             raise MMLError(f"plugins: the file {path} does not exist")
         if name in sys.modules:
             raise MMLError(f"plugins: {path} has the name of a module that is in use, {name}; rename it")
-        # Its folder joins the path, so that `_target_: <stem>.Name` finds what it defines.
+        # With its folder in the module path, `_target_: <stem>.Name` finds the module.
         sys.path.insert(0, str(path.parent))
     try:
         with same_working_directory(f"plugins: {path or plugin}"):

@@ -46,7 +46,9 @@ from mml_lib.errors import MMLError, nearest
 
 def _enough_for_percentiles(resamples: int) -> int:
     if 0 < resamples < 100:
-        raise ValueError(f"{resamples} resamples are too few for a 95 % interval; take 100 or more, or 0 for none")
+        raise ValueError(
+            f"{resamples} resamples are too few for a 95 % interval; set 100 or more, or 0 for no intervals"
+        )
     return resamples
 
 
@@ -57,7 +59,7 @@ def _existing_file(path: Path) -> Path:
 
 
 def _variable(name: str) -> str:
-    """Refuse what is no name of an environment variable, such as a URL, without repeating it."""
+    """Refuse a value that is not the name of an environment variable, without repeating it: it may be a secret URL."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError(
             "the value is not the name of an environment variable; export the URL as one and write its name"
@@ -336,8 +338,8 @@ class StudyConfig(Section):
             base, *tags = str(name).split("+")
             if tags and options is not None:
                 raise ValueError(
-                    f"tasks.{name}: a task with tags is derived from {base} with all its options, exclude too; set "
-                    "them there, and leave this value empty"
+                    f"tasks.{name}: a task with tags has all options of {base}, including exclude; set them there, and "
+                    "leave this value empty"
                 )
         return content
 
@@ -347,9 +349,9 @@ class StudyConfig(Section):
             base, *tags = name.split("+")
             if tags and self.tasks.get(base) is None:
                 others = [other for other in self.tasks if other != name]
-                raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, others)}")
+                raise ValueError(f"tasks.{name}: its base '{base}' is not a task of the study{nearest(base, others)}")
             if not tags and task is None:
-                raise ValueError(f"tasks.{name}: it has no creator; set one")
+                raise ValueError(f"tasks.{name}: the key creator is missing; set it")
         return self
 
     @model_validator(mode="after")
@@ -360,41 +362,41 @@ class StudyConfig(Section):
         return self
 
     def loss_of(self, task_type: str) -> Target | None:
-        """Return the loss for a task type, None where the study has none."""
+        """Return the loss for a task type; None if the study has none."""
         return self.loss if isinstance(self.loss, Target) else getattr(self.loss, task_type, None)
 
     def normalization_of(self, started: bool) -> str:
         """Return the normalisation of images.
 
         Args:
-            started: whether a stored network's weights are started from.
+            started: True if the training starts from a stored network's weights.
 
         Raises:
-            MMLError: by what weights were trained with, where there are none.
+            MMLError: `normalization: pretrained`, but there are no pretrained weights.
         """
         arguments = self.arch.spec()
-        own = self.arch.target.startswith("mml_lib.models.")
-        pretrained = arguments.get("pretrained", False if own else None)
+        is_built_in = self.arch.target.startswith("mml_lib.models.")
+        pretrained = arguments.get("pretrained", False if is_built_in else None)
         if self.normalization == "pretrained" and not started and pretrained is False:
             raise MMLError(
-                "normalization: pretrained is for pretrained weights, and arch.pretrained is false; set it to true, or "
+                "normalization: pretrained needs pretrained weights, but arch.pretrained is false; set it to true, or "
                 "normalization: imagenet, task or none (for the pretraining of mode tl: by mode.pretrain_with)"
             )
         return self.normalization or ("pretrained" if started or pretrained else "task")
 
     @property
     def monitored(self) -> dict[str, str]:
-        """Columns of the history that callbacks and a plateau scheduler look at, by key of the config."""
+        """Columns of the history that callbacks and a plateau scheduler monitor, by key of the config."""
         columns = {f"callbacks.{name}": callback.spec().get("monitor") for name, callback in self.callbacks.items()}
         if self.lr_scheduler is not None and "Plateau" in self.lr_scheduler.target:
             columns["lr_scheduler"] = self.lr_scheduler.monitor
         return {key: column for key, column in columns.items() if column is not None}
 
     def metrics_of(self, task_type: str) -> list[str | Metric]:
-        """Return the metrics for a task type, each once."""
+        """Return the distinct metrics for a task type."""
         metrics = self.metrics if isinstance(self.metrics, list) else getattr(self.metrics, task_type, [])
         return [metric for place, metric in enumerate(metrics) if metric not in metrics[:place]]
 
     def named_metrics_of(self, task_type: str) -> list[str]:
-        """Return the named metrics for a task type, without the user's own."""
+        """Return the named metrics for a task type, without the study's own metrics."""
         return [metric for metric in self.metrics_of(task_type) if isinstance(metric, str)]

@@ -17,14 +17,14 @@ KEYS: dict[str, dict[str, Any]] = {
         }
     }
 }
-"""Keys of a group that only presets take."""
+"""Keys of a group that only presets accept."""
 
 
 def schema_text() -> str:
     """Return the content of `config/schema.json`.
 
-    A study file may leave out keys that another file of its layers sets, and may name a preset for any group. It may
-    have further keys only where the model allows them.
+    In this schema no key is required, because another layer of the study may set it, and each group may be the name of
+    a preset. Additional keys are allowed only where the model allows them.
     """
     schema = StudyConfig.model_json_schema(by_alias=True)
     schema["title"] = "MML study"
@@ -42,7 +42,7 @@ def schema_text() -> str:
 
 
 def _relax(node: Any) -> None:
-    """Drop `required`, as a layer is only a part of a study; accept numbers for texts, as the loader does."""
+    """Remove `required`, because a layer is a part of a study, and accept numbers as text, as the loader does."""
     if isinstance(node, dict):
         node.pop("required", None)
         if node.get("type") == "string" and not {"const", "enum"} & node.keys():
@@ -55,12 +55,12 @@ def _relax(node: Any) -> None:
 
 
 def _or_preset(field: dict[str, Any], definitions: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a group: a preset's name, a preset with changes, or all in full.
+    """Return the schema of a group: the name of a preset, a preset with changes, or the whole section.
 
     Args:
-        field: schema of the group in full.
+        field: schema of the whole section.
         definitions: all schemas of sections.
-        keys: schemas of keys that only presets have.
+        keys: schemas of keys that only presets accept.
     """
     described = {key: field.pop(key) for key in ("description", "default") if key in field}
     model = next((kind["$ref"] for kind in [field, *field.get("anyOf", [])] if "$ref" in kind), "").split("/")[-1]

@@ -1,4 +1,4 @@
-"""Base classes of the sections of a study, and sections that several others use."""
+"""Base classes of the sections of a study, and sections that several modules use."""
 
 import functools
 import re
@@ -25,7 +25,7 @@ from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskType
 
 
 class Section(Settled):
-    """A part of a study: unknown keys are refused."""
+    """A part of a study. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
 
@@ -41,10 +41,10 @@ class Section(Settled):
 
 
 def per_task_type(field: Callable[[TaskType], tuple[Any, Any]]) -> type[Section]:
-    """Return a section that has a field for each task type that a network can learn.
+    """Return a section with a field for each task type that networks can learn.
 
     Args:
-        field: returns the type and the default, or `Field`, of the field of a task type.
+        field: function that returns the type and the default (or `Field`) of the field of a task type.
     """
     fields: dict[str, Any] = {name: field(TASK_TYPES[name]) for name in LEARNABLE}
     return create_model("PerTaskType", __base__=Section, **fields)
@@ -52,11 +52,11 @@ def per_task_type(field: Callable[[TaskType], tuple[Any, Any]]) -> type[Section]
 
 @functools.cache
 def _numbers(section: type[BaseModel]) -> list[str]:
-    """Return the keys of a section that take numbers, but neither booleans nor texts."""
+    """Return the keys of a section that accept numbers, but neither booleans nor text."""
     kinds = {
         key: set(parts_of(field.annotation))
         for key, field in section.model_fields.items()
-        # A validator may make a number of a switch.
+        # A validator may turn a switch into a number.
         if not any(isinstance(marker, BeforeValidator) for marker in field.metadata)
     }
     return [key for key, types in kinds.items() if types & {int, float} and not types & {bool, str, Any}]
@@ -68,7 +68,7 @@ def parts_of(annotation: Any) -> list[Any]:
 
 
 def section_at(section: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:
-    """Return the section that keys and places in lists lead to; None if there is none."""
+    """Return the section at a path of keys and list indices; None if there is none."""
     model: type[BaseModel] | None = section
     for part in location:
         if isinstance(part, int):
@@ -89,12 +89,12 @@ class Target(Settled):
     target: TargetPath = Field(alias="_target_", description="Dotted path of an importable class or function.")
 
     def spec(self) -> dict[str, Any]:
-        """Return the mapping of the config, `_target_` included."""
+        """Return the mapping of the config, including `_target_`."""
         return self.model_dump(by_alias=True)
 
 
 def as_pair(size: Any) -> tuple[int, int]:
-    """Return height and width of a size, which may be one number for both."""
+    """Return height and width of a size, which may be a single number for both."""
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
@@ -117,6 +117,11 @@ References = Annotated[
 
 
 def checked_run_id(run: str) -> str:
+    """Return a run id.
+
+    Raises:
+        ValueError: it does not have 8 hexadecimal digits.
+    """
     if not re.fullmatch(r"[0-9a-f]{8}", run):
         raise ValueError(f"'{run}' is not a run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
     return run
@@ -127,9 +132,9 @@ RunId = Annotated[str, AfterValidator(checked_run_id)]
 
 def _no_pattern(path: Any) -> Any:
     if isinstance(path, str | Path) and not str(path).strip():
-        raise ValueError("it is empty; name a folder, or leave it out")
+        raise ValueError("the path is empty; name a folder, or leave the key out")
     if isinstance(path, str | Path) and re.search(r"[{}\0]", str(path)):
-        raise ValueError(f"{str(path)!r} has braces or a zero byte, which no path here can have; name another folder")
+        raise ValueError(f"{str(path)!r} contains braces or a zero byte, which is not allowed; name another folder")
     return path
 
 

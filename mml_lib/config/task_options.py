@@ -24,25 +24,25 @@ SEPARATOR, ARGUMENT = "+", "~"
 """Separators before a tag in the name of a task, and before each argument of a tag."""
 
 NESTED = f"{SEPARATOR}nested{ARGUMENT}"
-"""Part of the name of a nested task between its task and the fold that it holds out."""
+"""Part of a nested task's name, between the name of its base and the number of the held-out fold."""
 
 REDIVIDING = ("redistribute",)
-"""Tags that mix the samples of a division, beside `nested`."""
+"""Tags other than `nested` that divide the samples anew."""
 
 TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 
 TABLE = ".csv"
-"""Ending of tables of samples to leave out."""
+"""Suffix of tables of samples to exclude."""
 
 
 def _is_table(text: str) -> bool:
-    """Return True if an entry of `exclude` names a table; one with wildcards is a pattern of files."""
+    """Return True if an entry of `exclude` names a table. Entries with wildcards are patterns of files."""
     return text.endswith(TABLE) and not set(text) & set("*?[")
 
 
 LONGEST_NAME = 100
-"""Characters: a file name may have 255, and a log file is named by two tasks and more."""
+"""Largest number of characters in a task's name. File names may have 255, and some contain two tasks."""
 
 TaskName = Annotated[str, StringConstraints(pattern=NAME, max_length=LONGEST_NAME)]
 TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME, max_length=LONGEST_NAME)]
@@ -55,7 +55,7 @@ Folds = Annotated[int, Field(ge=2, le=1000)]
 
 
 def _as_color_lists(colors: Any) -> Any:
-    """Turn a single colour of a class into a list, and refuse values that are no colours."""
+    """Turn a single colour of a class into a list, and refuse values that are not colours."""
     if not isinstance(colors, dict):
         return colors
     lists = {name: listed if _has_lists(listed) else [listed] for name, listed in colors.items()}
@@ -77,7 +77,7 @@ def _is_color(value: Any) -> bool:
 
 
 def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color]] | None:
-    """Refuse colours that do not tell classes apart."""
+    """Refuse colours that do not distinguish classes."""
     if colors is None:
         return None
     if "" in colors:
@@ -88,7 +88,7 @@ def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color
     for name, listed in colors.items():
         for color in listed:
             if first.setdefault(color, name) != name:
-                raise ValueError(f"{list(color)} is the colour of '{first[color]}' and of '{name}'")
+                raise ValueError(f"{list(color)} is the colour of '{first[color]}' and of '{name}'; remove one of them")
     return colors
 
 
@@ -146,13 +146,13 @@ class DataSet(Section):
     @model_validator(mode="after")
     def _one_key_for_masks(self) -> "DataSet":
         if self.colors and self.idx_to_class:
-            raise ValueError("colors and idx_to_class both say what masks mean; leave one of them out")
+            raise ValueError("colors and idx_to_class both define the classes of masks; leave one of them out")
         return self
 
     @model_validator(mode="after")
     def _one_origin(self) -> "DataSet":
         if self.downloads and self.made_by_rule:
-            raise ValueError("downloads and made_by_rule are two origins of the data; leave one of them out")
+            raise ValueError("downloads and made_by_rule both define the origin of the data; leave one of them out")
         return self
 
     @model_validator(mode="after")
@@ -168,7 +168,7 @@ class DataSet(Section):
 
     @property
     def is_seen(self) -> bool:
-        """True if planning can look at the data: they are neither downloaded nor made by a rule."""
+        """True if planning can read the data: they are neither downloaded nor made by a rule."""
         return not (self.downloads or self.made_by_rule)
 
     @property
@@ -178,12 +178,12 @@ class DataSet(Section):
 
     @property
     def image_options(self) -> dict[str, Any]:
-        """Options for the values of images. They decide pixels, so they are part of the data set's identity."""
+        """Options that determine pixels, and are therefore part of the data set's identity."""
         return self.images.model_dump(mode="json", exclude_none=True) if self.images else {}
 
     @property
     def about(self) -> dict[str, Any]:
-        """Description in the study, beyond that of the creator."""
+        """Description in the study, in addition to that of the creator."""
         keys = ("modalities", "keywords", "license", "reference", "url", "release")
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
@@ -213,7 +213,7 @@ class SharedDataSet(DataSet):
 
     @property
     def division(self) -> dict[str, Any] | None:
-        """Folds, fold 0, share of the test split and seed of one division for all tasks; None: each has its own."""
+        """Values of `DIVISION` that all tasks have in common; None: each task has its own division."""
         stated = {key: getattr(self, key) for key in DIVISION if getattr(self, key) is not None}
         return {key: stated.get(key, Task.model_fields[key].default) for key in DIVISION} if stated else None
 
@@ -260,7 +260,7 @@ class Task(DataSet):
 
     @property
     def excluding_tables(self) -> list[str]:
-        """The tables of samples to leave out."""
+        """Tables of samples to exclude."""
         return [text for text in self._excluded if _is_table(text)]
 
     @property
@@ -307,6 +307,7 @@ class Transform(Settled):
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """Arguments of the transform."""
         return dict(self.model_extra or {})
 
 
@@ -339,11 +340,19 @@ def is_nested(tag: str) -> bool:
 
 
 def keeps_division(name: str) -> bool:
-    """Return True if no tag in the name of a task mixes the samples of its division."""
+    """Return True if no tag in the name of a task divides its samples anew."""
     return not any(tag.split(ARGUMENT)[0] in REDIVIDING for tag in name.split(SEPARATOR)[1:])
 
 
 def learned_as(task: str, learned: Iterable[str]) -> str | None:
-    """Return the task that a network has learned in place of another: itself, or nested; None: there is none."""
+    """Return the name of a task, or of its nested form, among the tasks that networks were trained on.
+
+    Args:
+        task: name of the task.
+        learned: names of the tasks that networks were trained on.
+
+    Returns:
+        The name in `learned`; None if neither form is among them.
+    """
     names = list(learned)
     return task if task in names else next((name for name in names if name.rpartition(NESTED)[0] == task), None)

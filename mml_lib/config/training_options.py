@@ -10,10 +10,10 @@ from mml_lib.errors import nearest
 from mml_lib.task_types import LEARNABLE, TaskType
 
 DEFAULT_FOREGROUND = 0.5
-"""Share of crops around labelled pixels, unless the study says another."""
+"""Default share of crops around labelled pixels."""
 
 CLASS_WEIGHTS = ("pos_weight", "weight", "class_weights")
-"""Arguments of losses that are lists with a number for each class; the first one takes balanced weights."""
+"""Arguments of losses with a number for each class. The first one that a loss has gets the class weights."""
 
 
 def _augmentations(task_type: TaskType) -> tuple[Any, Any]:
@@ -37,7 +37,7 @@ class Augmentations(per_task_type(_augmentations)):  # type: ignore[misc]  # the
     @model_validator(mode="after")
     def _transforms_are_used(self) -> "Augmentations":
         if self.transforms is not None and set(self.by_type) == set(LEARNABLE):
-            raise ValueError("every task type has a list of its own, so transforms is for none; leave out one of them")
+            raise ValueError("every task type has its own list, so transforms is not used; leave one of them out")
         return self
 
     @property
@@ -47,7 +47,7 @@ class Augmentations(per_task_type(_augmentations)):  # type: ignore[misc]  # the
         return {name: transforms for name, transforms in lists.items() if transforms is not None}
 
     def of(self, task_type: str) -> list[Target]:
-        """Return the transforms of a task type; empty if the study names none."""
+        """Return the transforms of a task type."""
         return self.by_type.get(task_type, self.transforms or [])
 
 
@@ -67,7 +67,7 @@ class Mixing(Section):
     @model_validator(mode="after")
     def _at_least_one(self) -> "Mixing":
         if self.mixup is None and self.cutmix is None:
-            raise ValueError("nothing would be mixed; set mixup (usual: 0.2), cutmix (usual: 1.0), or both")
+            raise ValueError("mixing needs mixup (usually 0.2), cutmix (usually 1.0), or both; set one of them")
         return self
 
 
@@ -190,7 +190,7 @@ class Trainer(Section):
     def _further_arguments(self) -> "Trainer":
         for key, value in (self.model_extra or {}).items():
             if key in SET_HERE:
-                raise ValueError(f"'{key}' is not for a study to set: leave it out")
+                raise ValueError(f"'{key}' cannot be set in a study; leave it out")
             if key not in FURTHER:
                 raise ValueError(f"unknown key '{key}'{nearest(key, [*type(self).model_fields, *FURTHER])}")
             units = isinstance(value, dict) and set(value) <= UNITS
@@ -220,7 +220,7 @@ class Adapters(Section):
     @classmethod
     def _auto_or_regular_expressions(cls, value: Any) -> Any:
         if value != "auto" and (not value or not isinstance(value, list)):
-            raise ValueError(f"this is {value}; set auto, or name layers in a list: [qkv, proj]")
+            raise ValueError(f"{value!r} is not a list of layers; set auto, or name layers in a list: [qkv, proj]")
         for pattern in map(str, value if isinstance(value, list) else ()):
             try:
                 re.compile(f"(?:{pattern})")
@@ -253,7 +253,7 @@ class Tune(Section):
     @model_validator(mode="after")
     def _something_to_look_for(self) -> "Tune":
         if not (self.lr or self.bs):
-            raise ValueError("nothing would be looked for; set lr: true, bs: true, or both")
+            raise ValueError("tune needs lr: true, bs: true, or both; set one of them")
         if self.min_lr >= self.max_lr:
-            raise ValueError(f"min_lr ({self.min_lr}) has to be less than max_lr ({self.max_lr})")
+            raise ValueError(f"min_lr ({self.min_lr}) must be less than max_lr ({self.max_lr})")
         return self

@@ -1,4 +1,4 @@
-"""The sections of a study about watching trainings: TensorBoard, and loggers of Lightning."""
+"""The sections of a study about logging trainings: TensorBoard, and loggers of Lightning."""
 
 import importlib.util
 from typing import Annotated, Any
@@ -43,7 +43,9 @@ class TensorBoard(Section):
     @model_validator(mode="after")
     def _is_installed(self) -> "TensorBoard":
         if importlib.util.find_spec("tensorboard") is None:
-            raise ValueError("the package tensorboard is missing; pip install 'mml[tensorboard]', or set it to null")
+            raise ValueError(
+                "the package tensorboard is missing; pip install 'mml[tensorboard]', or set tensorboard: null"
+            )
         return self
 
 
@@ -60,22 +62,22 @@ PACKAGES = {
 """Packages that Lightning's loggers need."""
 
 INSTALLED_BY = {"comet_ml": "comet-ml", "tensorboard": "'mml[tensorboard]'"}
-"""Arguments of `pip install` where they are not the name of the package."""
+"""Arguments of `pip install` that differ from the name of the package."""
 
 
 def checked_logger(target: Target) -> Target:
-    """Return a logger that can be used.
+    """Return a logger after checking that it can be used.
 
     Raises:
         ValueError: Lightning has no such logger, or its package is missing.
     """
     module, _, name = target.target.rpartition(".")
     if module not in LIGHTNING:
-        return target  # one of the user's own
+        return target  # the user's own logger
     if name not in PACKAGES:
         raise ValueError(f"Lightning has no logger '{name}' that can be used here{nearest(name, PACKAGES)}")
     package = PACKAGES[name]
     if package is not None and importlib.util.find_spec(package) is None:
         pip = INSTALLED_BY.get(package, package)
-        raise ValueError(f"{name} needs the package {package}; pip install {pip}, or set it to null")
+        raise ValueError(f"{name} needs the package {package}; pip install {pip}, or set logger: null")
     return target

@@ -37,7 +37,7 @@ from mml_lib.engine.scheduler_patches import end_on_sigterm, select_in_order, se
 from mml_lib.engine.step_order import StepOrder
 from mml_lib.engine.warm_scripts import run_script
 from mml_lib.errors import MMLError, nearest
-from mml_lib.files.checksums import name_command
+from mml_lib.files.checksums import set_command
 from mml_lib.machine.locks import name_supervisor
 from mml_lib.machine.warm_start import offer_warm_start
 from mml_lib.studies.checks.download_checks import check_downloads, export_passwords
@@ -92,7 +92,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
             sys.exit()
         is_first = reserve_folders(workflow, study.fm.data_path, study.fm.proj_path)
         if workflow.is_main_process:
-            name_command(sys.argv[1:])
+            set_command(sys.argv[1:])
             _plan(study, workflow, layers, is_first)
     except MMLError as error:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")

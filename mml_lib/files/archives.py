@@ -1,7 +1,7 @@
-"""Archives are unpacked whole or not at all, and nothing leaves the folder that they are unpacked to.
+"""Unpacking of archives: whole or not at all, and never outside the target folder.
 
-The standard library unpacks zip and tar files; packages of the extra `archives` unpack 7z, rar and zip files that are
-encrypted by AES. Names, kinds and sizes of members are checked before.
+The standard library unpacks zip and tar files. Packages of the extra `archives` unpack 7z, rar and AES-encrypted zip
+files. Names, kinds and sizes of members are checked first.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ from mml_lib.files.archive_formats.tar_files import unpack_tar
 from mml_lib.files.archive_formats.zip_files import unpack_zip
 
 NESTING = 10
-"""Archives that may lie inside each other."""
+"""Largest number of nested archives."""
 
 RATIO = 1000
-"""Bytes that a byte of an archive may unpack to, where no limit is given."""
+"""Default limit: unpacked bytes per byte of the archive."""
 
 SMALL = 2**30
-"""Bytes that even a small archive may unpack to, where no limit is given."""
+"""Default limit of small archives in unpacked bytes."""
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -60,38 +60,38 @@ Unpacker = Callable[[Path, Members], None]
 
 
 def is_archive(path: Path) -> bool:
-    """Return True for an archive: by its name, or by its content if the name has no suffix.
+    """Return True for an archive, by its name, or by its content if the name has no suffix.
 
     Raises:
-        MMLError: it is named like an archive of another kind.
+        MMLError: the name is that of an unsupported kind of archive.
     """
     if path.name.lower().endswith(_OTHERS):
-        raise _unknown(path)
+        raise _unsupported(path)
     return _unpacker(path) is not None
 
 
 def extract(
     archive: Path, folder: Path, limit: int | None = None, password: str | None = None, nested: bool = False
 ) -> None:
-    """Unpack an archive into a new or empty `folder`, which appears whole or not at all.
+    """Unpack an archive into a new or empty `folder`. The folder appears whole or not at all.
 
-    Clutter of macOS (``__MACOSX/``, ``.DS_Store``, ``._*``) is left out. Links become hard links to their files.
+    Files that macOS adds (``__MACOSX/``, ``.DS_Store``, ``._*``) are skipped. Links become hard links to their files.
 
     Args:
-        archive: its name says of which kind it is.
-        folder: where its members go.
-        limit: bytes that its files may take together. Default: the free space of the disk, but at most 1000 times the
+        archive: path of the archive. The suffix of its name determines its kind.
+        folder: folder for its members.
+        limit: largest total size of its files in bytes. Default: the free space of the disk, but at most 1000 times the
             size of the archive, or 1 GiB if that is more.
         password: password of encrypted members.
-        nested: unpack archives inside the archive too, `x.zip` into the folder `x` beside it, and single compressed
+        nested: also unpack archives inside the archive, `x.zip` into the folder `x` beside it, and single compressed
             files, `x.csv.gz` to `x.csv`.
 
     Raises:
-        MMLError: the archive is damaged or too large, has a member that would lie outside `folder` or is no file, the
-            password is missing or wrong, or the package for its kind is missing.
+        MMLError: the archive is damaged or too large, a member would lie outside `folder` or is neither a file nor a
+            folder, the password is missing or wrong, or the package for its kind is missing.
     """
     if _unpacker(archive) is None:
-        raise _unknown(archive)
+        raise _unsupported(archive)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise MMLError(f"{archive} cannot be unpacked to {folder}, which is not empty")
     try:
@@ -107,7 +107,7 @@ def extract(
 
 
 def unpack_nested(folder: Path, name: str, password: str | None = None) -> None:
-    """Unpack the archives and single compressed files in a folder that MML has written, in place of each.
+    """Replace the archives and single compressed files in a folder of MML by their content.
 
     Args:
         folder: the folder.
@@ -126,34 +126,34 @@ def unpack_nested(folder: Path, name: str, password: str | None = None) -> None:
 def _unpack(root: Path, members: Members) -> None:
     """Unpack an archive into an existing folder."""
     unpack = _unpacker(members.archive)
-    assert unpack is not None, "the caller has looked at its name"
-    with _damage_named(members):
+    assert unpack is not None, "the caller checks the name"
+    with _damage_as_error(members):
         unpack(root, members)
 
 
 @contextlib.contextmanager
-def _damage_named(members: Members) -> Iterator[None]:
+def _damage_as_error(members: Members) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
         raise _damaged(members.name, error) from error
     except OSError as error:
-        if error.errno is None:  # gzip and bz2 report damage so
+        if error.errno is None:  # gzip and bz2 report damage in this way
             raise _damaged(members.name, error) from error
         raise
 
 
 def _unpack_inner(root: Path, members: Members, depth: int = 1) -> None:
-    """Unpack what lies in an unpacked archive, in place of each archive and compressed file."""
+    """Replace each archive and compressed file in an unpacked archive by its content."""
     for path in sorted(path for path in root.rglob("*") if path.is_file() and _is_packed(path)):
         inner = members.within(path, str(path.relative_to(root)))
         if depth > NESTING:
-            raise MMLError(f"{inner.name} is not unpacked: more than {NESTING} archives lie inside each other")
+            raise MMLError(f"{inner.name} is not unpacked: more than {NESTING} archives are nested")
         target = path.with_name(_bare_name(path))
         if target.exists():
-            raise MMLError(f"{inner.name} is not unpacked: {target.name} lies beside it")
+            raise MMLError(f"{inner.name} is not unpacked: there is {target.name} beside it")
         if _unpacker(path) is None:
-            with _damage_named(inner):
+            with _damage_as_error(inner):
                 decompress(target, inner)
         else:
             target.mkdir()
@@ -167,7 +167,7 @@ def _is_packed(path: Path) -> bool:
 
 
 def _bare_name(path: Path) -> str:
-    """Return the name of a file without the suffixes of its archive."""
+    """Return the name of an archive without its suffix."""
     suffix = next((suffix for suffix in _BY_SUFFIX if path.name.lower().endswith(suffix)), path.suffix)
     return path.name[: -len(suffix)] or "archive"
 
@@ -185,7 +185,7 @@ def _unpacker(archive: Path) -> Unpacker | None:
     for suffix, unpack in _BY_SUFFIX.items():
         if name.endswith(suffix):
             return unpack
-    with contextlib.suppress(*_DAMAGE, OSError):  # of a file that is something else
+    with contextlib.suppress(*_DAMAGE, OSError):  # the file is not an archive
         if bare and zipfile.is_zipfile(archive):
             return unpack_zip
         if bare and tarfile.is_tarfile(archive):
@@ -193,7 +193,7 @@ def _unpacker(archive: Path) -> Unpacker | None:
     return None
 
 
-def _unknown(path: Path) -> MMLError:
+def _unsupported(path: Path) -> MMLError:
     return MMLError(f"{path} is not a supported archive; supported: {', '.join(_BY_SUFFIX)}")
 
 
@@ -207,34 +207,34 @@ def _limit(size: int, root: Path) -> int:
 
 @contextlib.contextmanager
 def _make_whole(folder: Path) -> Iterator[Path]:
-    """Yield a new folder that takes the place of `folder` at the end; if the block fails, nothing is left."""
+    """Yield a new folder that replaces `folder` at the end. If the block fails, nothing remains."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.unpack-"
     _remove_leftovers(folder.parent, prefix)
     beside = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-    held = os.open(beside, os.O_RDONLY)
+    lock = os.open(beside, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some network file systems have no locks for folders
-            fcntl.flock(held, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # some network file systems cannot lock folders
+            fcntl.flock(lock, fcntl.LOCK_EX)
         root = beside / "whole"
         root.mkdir(0o755)
         yield root
         os.rename(root, folder)
     finally:
         shutil.rmtree(beside)
-        os.close(held)
+        os.close(lock)
 
 
 def _remove_leftovers(parent: Path, prefix: str) -> None:
-    """Remove unfinished folders of killed processes, whose locks nobody holds any more."""
+    """Remove unfinished folders of killed processes, which no process locks."""
     for beside in parent.glob(f"{glob.escape(prefix)}*"):
         with contextlib.suppress(OSError):
-            held = os.open(beside, os.O_RDONLY)
+            lock = os.open(beside, os.O_RDONLY)
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(beside)
             finally:
-                os.close(held)
+                os.close(lock)
 
 
 def _set_modes(root: Path) -> None:

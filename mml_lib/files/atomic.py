@@ -19,16 +19,16 @@ PART = re.compile(r"\..+\.(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)\.part(\.\w+)?")
 def write_whole(path: str | Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; the written file replaces `path` at the end.
 
-    If the block fails, nothing is left behind and an existing `path` stays.
+    If the block fails, nothing is left behind, and an existing `path` stays unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: np.savez and others append theirs to a name without it.
+    # The suffix comes last, because np.savez and other functions append it to names without it.
     beside = path.with_name(f".{path.stem}.{_host()}-{os.getpid()}.part{path.suffix}")
     try:
         yield beside
-        with open(beside, "rb") as written:
-            os.fsync(written.fileno())
+        with open(beside, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -36,12 +36,12 @@ def write_whole(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def write_whole_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a folder beside `path` to fill, which becomes `path` at the end.
+    """Yield a folder beside `path` to write to; it becomes `path` at the end.
 
     If the block fails, nothing is left behind.
 
     Raises:
-        OSError: there is something at `path` already, and it is no empty folder.
+        OSError: `path` exists and is not an empty folder.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,9 +52,9 @@ def write_whole_folder(path: str | Path) -> Iterator[Path]:
     beside.mkdir()
     try:
         yield beside
-        for file in filter(Path.is_file, beside.rglob("*")):
-            with open(file, "rb") as written:
-                os.fsync(written.fileno())
+        for path_in_folder in filter(Path.is_file, beside.rglob("*")):
+            with open(path_in_folder, "rb") as file:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -62,7 +62,7 @@ def write_whole_folder(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def passing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that exists for the block only; leftovers of a killed process are removed first."""
+    """Yield an empty folder that exists only during the block. Leftovers of a killed process are removed first."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     try:
@@ -73,11 +73,11 @@ def passing_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def emptied_on_failure(folder: Path, unless: bool = False) -> Iterator[None]:
-    """Remove a folder if the block fails: a data set is there whole or not at all.
+    """Remove a folder if the block fails, so that a data set exists whole or not at all.
 
     Args:
-        folder: the folder.
-        unless: True: keep the folder.
+        folder: folder that the block fills.
+        unless: True: keep the folder nevertheless.
     """
     try:
         yield
@@ -96,7 +96,7 @@ def write_text(path: str | Path, text: str) -> None:
 def remove_leftovers(path: str | Path) -> None:
     """Remove unfinished files and folders of killed processes of this machine beside `path`."""
     path = Path(path)
-    for name, suffix in {(path.stem, path.suffix), (path.name, "")}:  # of a file, of a folder
+    for name, suffix in {(path.stem, path.suffix), (path.name, "")}:  # names of files, names of folders
         _remove_parts(path.parent, f".{name}.{_host()}-", f".part{suffix}")
 
 
@@ -108,7 +108,7 @@ def _remove_parts(folder: Path, before: str, after: str) -> None:
 
 
 def part_of(folder: Path) -> Path:
-    """Return the path at which this process fills a folder; host and process are part of the name."""
+    """Return the path beside a folder at which this process writes it. The name contains host and process."""
     return folder.with_name(f".{folder.name}.{_host()}-{os.getpid()}.part")
 
 

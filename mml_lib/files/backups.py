@@ -1,7 +1,8 @@
-"""Backups: files of older formats are rewritten, with a copy of each, and restored from there.
+"""Backups: copies of files of older formats, before they are rewritten, and their restoration.
 
-An interrupted upgrade continues: `files.json` of a backup is written before anything else, a file is copied before it
-is rewritten, and each is rewritten whole or not at all. Modification times stay, so that nothing is made again.
+An interrupted upgrade can continue: `files.json` of the backup is written first, each file is copied before it is
+rewritten, and a file is rewritten whole or not at all. Files keep their modification times, so that Snakemake does not
+make anything again.
 """
 
 import os
@@ -28,7 +29,7 @@ class Entry:
 
     Args:
         kind: kind of file in `mml_lib.files.formats`.
-        path: path below the data root or the project, whichever holds files of this kind.
+        path: path relative to the folder of files of this kind, the data root or the project (`root_of`).
         version: version of its format.
         mtime: modification time in ns.
         sealed: True if it has a checksum.
@@ -42,12 +43,12 @@ class Entry:
 
 
 def root_of(fm: MMLFileManager, kind: str) -> Path:
-    """Return the folder that paths of files of a kind are relative to."""
+    """Return the folder that contains the files of a kind: the data root or the project."""
     return fm.data_path if fm.template(FORMATS[kind].keys[0]).root == "DATA_PATH" else fm.proj_path
 
 
 def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
-    """Return the artefacts of a project and of the data in an older format, and a line for each unreadable file.
+    """Return the artefacts of a project and its data in older formats, and an error for each unreadable file.
 
     Raises:
         MMLError: a file is of a format that this MML does not read.
@@ -69,11 +70,11 @@ def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
 
 
 class Backup:
-    """A backup of a project, by its number.
+    """A backup of a project.
 
     Args:
         fm: the file manager of the project.
-        number: its folder's name, `0001`.
+        number: name of its folder, `0001`.
     """
 
     def __init__(self, fm: MMLFileManager, number: str):
@@ -88,23 +89,23 @@ class Backup:
 
     @classmethod
     def new(cls, fm: MMLFileManager) -> "Backup":
-        """Return the backup that comes next; nothing is made yet."""
+        """Return the next backup, without writing anything."""
         backups = cls.all(fm)
         return cls(fm, f"{int(backups[-1].number) + 1 if backups else 1:04d}")
 
     @property
     def is_finished(self) -> bool:
-        """True if all its files were rewritten."""
+        """True if all files were rewritten."""
         return self.fm.construct_saving_path(None, "upgrade", backup=self.number).exists()
 
     @property
     def is_undone(self) -> bool:
-        """True if its files were restored."""
+        """True if the files were restored."""
         return self.fm.construct_saving_path(None, "downgrade", backup=self.number).exists()
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """The artefacts that it has a copy of, or will have."""
+        """Artefacts of the backup, including those that are not copied yet."""
         if not self.list_path.exists():
             return []
         return [Entry(**entry) for entry in read_json(self.list_path, "backup")["files"]]
@@ -113,39 +114,39 @@ class Backup:
         return root_of(self.fm, entry.kind) / entry.path
 
     def _copy(self, entry: Entry) -> Path:
-        return self.list_path.parent / entry.path  # folders below the data root and in projects differ in name
+        return self.list_path.parent / entry.path  # folder names below the data root and in projects differ
 
     def hold_data(self) -> Any:
-        """Reserve the data if some of them are in this backup, for as long as the result exists.
+        """Lock the data if this backup contains some of them. The lock lasts as long as the returned object.
 
         Raises:
             MMLError: another Snakemake uses them.
         """
         if not any(root_of(self.fm, entry.kind) == self.fm.data_path for entry in self.entries):
             return None
-        if held := hold_idle_data(self.fm.data_lock_path):
-            return held
+        if lock := hold_idle_data(self.fm.data_lock_path):
+            return lock
         raise MMLError(f"the data {self.fm.data_path} are in use by another Snakemake; wait for it or stop it")
 
     # --- upgrade ------------------------------------------------------------------------------------------------
 
     def write_list(self, outdated: Sequence[Entry]) -> None:
-        """Write the list of files to rewrite, joined with that of an interrupted upgrade."""
+        """Write the list of files to rewrite, including the files of an interrupted upgrade."""
         remove_leftovers(self.list_path)
-        listed = {entry.path: entry for entry in self.entries}
+        entries = {entry.path: entry for entry in self.entries}
         for entry in outdated:
-            earlier = listed.get(entry.path)
+            earlier = entries.get(entry.path)
             if earlier is None or (earlier.mtime, earlier.version) != (entry.mtime, entry.version):
-                self._copy(entry).unlink(missing_ok=True)  # the file was made anew since
-                listed[entry.path] = entry
-        self.entries = list(listed.values())
+                self._copy(entry).unlink(missing_ok=True)  # the file was created again since
+                entries[entry.path] = entry
+        self.entries = list(entries.values())
         write_text(self.list_path, json_text("backup", {"files": [asdict(entry) for entry in self.entries]}))
 
     def upgrade(self) -> int:
-        """Copy and rewrite every file in the present format, and return their number.
+        """Copy every file and rewrite it in the current format; return the number of rewritten files.
 
         Raises:
-            MMLError: some are damaged; the others are rewritten.
+            MMLError: some files are damaged; all others are rewritten.
         """
         rewritten, problems = 0, []
         for entry in self.entries:
@@ -156,7 +157,7 @@ class Backup:
         if problems:
             more = f" (and {len(problems) - 1} more, see the log)" if problems[1:] else ""
             print(*problems, sep="\n", flush=True)
-            raise MMLError(f"{problems[0]}{more}; then upgrade again, all else is done")
+            raise MMLError(f"{problems[0]}{more}; then upgrade again (all other files are upgraded)")
         return rewritten
 
     def _upgrade(self, entry: Entry) -> bool:
@@ -168,7 +169,7 @@ class Backup:
         try:
             if form.version_of(container.stamp(path), path) < form.version:
                 if not copy.exists():
-                    _keep(path, copy)
+                    _copy_file(path, copy)
                 _replace(path, entry, lambda beside: container.rewrite(path, beside, form))
         except UNREADABLE as error:
             raise damaged(path, str(error)) from error
@@ -178,12 +179,12 @@ class Backup:
     # --- downgrade ----------------------------------------------------------------------------------------------
 
     def downgrade(self) -> tuple[int, list[str]]:
-        """Restore every file that was rewritten; return their number, and the paths that were made anew since."""
-        kept = [entry.path for entry in self.entries if not self._downgrade(entry)]
-        return len(self.entries) - len(kept), kept
+        """Restore the rewritten files; return their number, and the paths of files that were created again since."""
+        newer = [entry.path for entry in self.entries if not self._downgrade(entry)]
+        return len(self.entries) - len(newer), newer
 
     def _downgrade(self, entry: Entry) -> bool:
-        """Restore a file; return False if it stays because it was made anew."""
+        """Restore a file; return False for a file that was created again since, which stays."""
         path, copy = self._artefact(entry), self._copy(entry)
         if not path.exists():
             return True
@@ -209,8 +210,8 @@ def _remove_leftovers(path: Path) -> None:
     remove_leftovers(checksum_path(path))
 
 
-def _keep(path: Path, copy: Path) -> None:
-    """Keep a file that will be replaced: by a link, which takes no time, or by a copy."""
+def _copy_file(path: Path, copy: Path) -> None:
+    """Store a file in the backup: as a hard link, which takes no time, or as a copy."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, copy)
@@ -220,12 +221,14 @@ def _keep(path: Path, copy: Path) -> None:
 
 
 def _replace(path: Path, entry: Entry, write: Callable[[Path], Any]) -> None:
-    """Replace a file, whole or not at all; mode and time are kept, the checksum is removed."""
+    """Replace a file whole or not at all. It keeps its mode and time, and loses its checksum."""
     with write_whole(path) as beside:
         write(beside)
         shutil.copymode(path, beside)
         os.utime(beside, ns=(entry.mtime, entry.mtime))
-        checksum_path(path).unlink(missing_ok=True)  # a file without one is accepted if the process is killed now
+        checksum_path(path).unlink(
+            missing_ok=True
+        )  # if the process is killed now, readers accept a file without checksum
 
 
 def _seal_again(path: Path, entry: Entry) -> None:

@@ -1,7 +1,7 @@
-"""Checksums: a step seals its outputs, and later readers check that they are unchanged.
+"""Checksums: steps write checksums of their outputs, and readers check them.
 
-The SHA-256 of `x.json` stands in `.x.json.sha256` beside it, of all files of a folder in one such file, as `sha256sum`
-writes and checks it: `find . -name '.*.sha256' -execdir sha256sum --quiet -c {} +`.
+`.x.json.sha256` beside `x.json` contains its SHA-256; for a folder, it contains those of all its files. `sha256sum`
+can check them: `find . -name '.*.sha256' -execdir sha256sum --quiet -c {} +`.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ COMMAND = "MML_COMMAND"
 """Environment variable with the arguments of the running Snakemake, for its steps."""
 
 IGNORED = ".snakemake_timestamp"
-"""Files that Snakemake writes into folders."""
+"""Name of a file that Snakemake writes into output folders."""
 
 _verified: dict[Path, tuple[int, int]] = {}
 
 
 def checksum_path(path: str | Path) -> Path:
-    """Return where the checksum of a file or folder stands."""
+    """Return the path of the checksum of a file or folder."""
     path = Path(path)
     return path.with_name(f".{path.name}.sha256")
 
 
 def seal(path: str | Path) -> None:
-    """Write the checksum of a file, or of a folder's files; remove an unfinished one of a killed process."""
+    """Write the checksum of a file, or of a folder's files."""
     path, sealed = Path(path), checksum_path(path)
     lines = (f"{digest}  {name}\n" for name, digest in _digests(path).items())
     remove_leftovers(sealed)
@@ -38,26 +38,26 @@ def seal(path: str | Path) -> None:
 
 
 def fingerprint(path: str | Path) -> str:
-    """Return the SHA-256 of a file: the one beside it, or a new one where there is none."""
+    """Return the SHA-256 of a file, from its checksum file if there is one."""
     sealed = checksum_path(path)
     return sealed.read_text(encoding="utf-8").partition("  ")[0] if sealed.exists() else _digest(Path(path))
 
 
 def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
-    """Refuse files and folders that have changed since they were made; those without a checksum pass.
+    """Refuse files and folders that have changed since they were created. Without a checksum, they are accepted.
 
-    Within a process, a file of the same size and time as before is not read again.
+    A process reads a file of the same size and time only once.
 
     Args:
         paths: files and folders.
-        artefact: what a step makes, where these are by-products of it.
+        artefact: output of the step that wrote the files, if they are by-products.
 
     Raises:
-        MMLError: a file is damaged, or is missing in a folder or there without being part of it.
+        MMLError: a file is damaged, or a folder lacks a file or contains an additional one.
     """
     for path in map(Path, paths):
         sealed = checksum_path(path)
-        if not sealed.exists() or not path.exists():  # its reader reports a missing file
+        if not sealed.exists() or not path.exists():  # the reader reports missing files
             continue
         state = _state(path)
         if _verified.get(path) != state:
@@ -68,7 +68,7 @@ def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
 
 
 def _changed(path: Path, sealed: Path) -> list[str]:
-    """Return the files whose checksum is not the one that was written, those that are there first."""
+    """Return the files whose checksum differs from the stored one; existing files come first."""
     digests = _digests(path)
     lines = sealed.read_bytes().decode(errors="replace").splitlines()
     stored = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -81,38 +81,38 @@ def damaged(path: str | Path, why: str, artefact: str | Path | None = None) -> M
 
     Args:
         path: the file.
-        why: what is wrong with it.
-        artefact: what a step makes, where the file is a part of it.
+        why: description of the damage.
+        artefact: output of a step that the file is a part of.
     """
-    if other := _other_project(Path(artefact or path)):
-        again = f"in the project {other}, by a study of it"
+    if project := _other_project(Path(artefact or path)):
+        remedy = f"in the project {project}, by a study of it"
     else:
-        again = f"by: {remake_command(artefact or path)}"
-    return MMLError(f"{path} is damaged ({' '.join(why.split())}); make it again {again}")
+        remedy = f"by: {remake_command(artefact or path)}"
+    return MMLError(f"{path} is damaged ({' '.join(why.split())}); make it again {remedy}")
 
 
 def _other_project(path: Path) -> str | None:
-    """Return the project of a file, if it is another one than that of the running Snakemake."""
-    if not (named := os.environ.get(PROJECT)):
+    """Return the project of a file if it is not the project of the running Snakemake."""
+    if not (folder := os.environ.get(PROJECT)):
         return None
-    path, project = path.absolute(), Path(named)
+    path, project = path.absolute(), Path(folder)
     if path.is_relative_to(project) or not path.is_relative_to(project.parent):
         return None
     return path.relative_to(project.parent).parts[0]
 
 
 def remake_command(path: str | Path) -> str:
-    """Return the command by which the running study makes an artefact again."""
+    """Return the command of the running study that makes an artefact again."""
     return f"snakemake {shlex.quote(str(path))} --force {os.environ.get(COMMAND, '--cores all')}".rstrip()
 
 
-def name_command(arguments: Sequence[str]) -> None:
-    """Set the arguments of this Snakemake, for messages of this process and of the steps that it starts."""
+def set_command(arguments: Sequence[str]) -> None:
+    """Set the arguments of this Snakemake for messages of this process and of its steps."""
     os.environ[COMMAND] = shlex.join(arguments)
 
 
 def _digests(path: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file, by its path relative to the folder that `path` lies in."""
+    """Return the SHA-256 of each file by its path relative to the parent folder of `path`."""
     return {str(file.relative_to(path.parent)): _digest(file) for file in _files(path)}
 
 
@@ -128,13 +128,13 @@ def _files(path: Path) -> list[Path]:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Return sizes and the latest modification time, which change with the content."""
+    """Return the total size and the latest modification time, which change with the content."""
     states = [file.stat() for file in _files(path)]
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 
 
 def seal_outputs(outputs: Iterable[str]) -> None:
-    """Seal the outputs of a step if all exist: a failed step has no outputs."""
+    """Seal the outputs of a step if all exist. After a failure, some are missing."""
     paths = [Path(output) for output in outputs]
     if all(path.exists() for path in paths):
         for path in paths:

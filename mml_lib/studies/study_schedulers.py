@@ -63,4 +63,4 @@ class StudySchedulers:
             self.planned.append(mode)
             if self.of(mode).alone and len(modes) > 1:
                 others = ", ".join(other for other in modes if other != mode)
-                raise MMLError(f"mode {mode} goes with no other; ask for {others} before or after it")
+                raise MMLError(f"mode {mode} cannot be combined with other modes; ask for {others} before or after it")

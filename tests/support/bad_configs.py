@@ -33,7 +33,7 @@ def called(target: str, **arguments: Any) -> dict[str, Any]:
 
 
 SYSTEM = called("os.system", command="touch trace")
-OWN = r"'os\.system' is of Python's own module os, which has nothing that fits here"
+OWN = r"'os\.system' is in Python's standard library"
 
 CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     # names
@@ -114,7 +114,7 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "workers without end": ({"num_workers": 10**9}, r"num_workers: .*1024"),
     "shards without end": ({"preprocess_shards": 10**7}, r"preprocess_shards: .*less than or equal"),
     "mixing below zero": ({"mixing": {"mixup": -1}}, r"mixing\.mixup: .*than 0"),
-    "rates that cross": ({"tune": {"lr": True, "min_lr": 1, "max_lr": 0.1}}, r"tune: min_lr \(1\.0\) has to be less"),
+    "rates that cross": ({"tune": {"lr": True, "min_lr": 1, "max_lr": 0.1}}, r"tune: min_lr \(1\.0\) must be less"),
     "prior that is not a number": (post(prior=[NAN, 1]), r"mode\.prior\.0 is not a number \(nan\)"),
     # words
     "precision": (trainer(precision="17"), r"trainer\.precision: .*'32-true', '16-mixed'"),
@@ -149,8 +149,8 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "target of no package": ({"optimizer": called("nopkg.Adam")}, r"optimizer: 'nopkg\.Adam':"),
     # files that are named
     "empty path": ({"paths": {"data": ""}}, r"paths\.data: .*name a folder, or leave it out"),
-    "path with braces": ({"paths": {"data": "a{b}"}}, r"paths\.data: 'a\{b\}' has braces or a zero byte"),
-    "path with a zero byte": ({"paths": {"results": "a\0b"}}, r"paths\.results: .* has braces or a zero byte"),
+    "path with braces": ({"paths": {"data": "a{b}"}}, r"paths\.data: 'a\{b\}' contains braces or a zero byte"),
+    "path with a zero byte": ({"paths": {"results": "a\0b"}}, r"paths\.results: .* contains braces or a zero byte"),
     "missing folder of presets": (
         {"paths": {"presets": ["nowhere"]}},
         r"paths\.presets\.0: there is no folder nowhere",

@@ -43,7 +43,7 @@ def test_broken_study_file_stops_the_removal_and_clean_goes_with_no_other_mode(c
     assert "error in clean_up: nothing is removed" in said
     assert "broken.yaml is not valid YAML" in said
     assert len(copy.files("results/tiny/PARAMETERS/stripes/*.safetensors")) == 2
-    assert "mode clean goes with no other" in copy.run("-n", "clean", "train", fails=True)
+    assert "mode clean cannot be combined with other" in copy.run("-n", "clean", "train", fails=True)
     copy.write(CHANGED | {"clean": {"studies": ["nowhere.yaml"]}})
     assert "clean.studies: the file" in copy.run("-n", "clean", fails=True)
     copy.write(CHANGED | {"clean": {"projects": ["tinny"]}})

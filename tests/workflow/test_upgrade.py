@@ -55,4 +55,4 @@ def test_a_project_in_use_is_not_upgraded(copy: Workplace):
 
 
 def test_a_mode_that_rewrites_goes_with_no_other(workplace: Workplace):
-    assert "mode upgrade goes with no other" in workplace.run("upgrade", "train", fails=True)
+    assert "mode upgrade cannot be combined with other" in workplace.run("upgrade", "train", fails=True)

@@ -58,5 +58,5 @@ class Dimension(Section):
 
 
 def as_dimension(value: Any) -> Any:
-    """Return the section for the name of its values alone."""
+    """Return the section `dimension` of a study that states only its values, `pixels` or `features`."""
     return {"of": value} if isinstance(value, str) else value

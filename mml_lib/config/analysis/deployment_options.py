@@ -8,7 +8,7 @@ from mml_lib.config.sections import Section, checked_run_id
 from mml_lib.config.task_options import TaggedName
 
 BEST, ENSEMBLE = "best", "ensemble"
-"""Words in place of a run id."""
+"""Values of `run` other than a run id."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+~-]*$"
 
@@ -18,12 +18,12 @@ def _run_or_word(run: str) -> str:
 
 
 def _each_once(folds: list[int] | None) -> list[int] | None:
-    """Return folds, each once: a network that is named twice would count twice in an average."""
+    """Return distinct folds, because a network that is listed twice would count twice in an average."""
     return None if folds is None else list(dict.fromkeys(folds))
 
 
 class DeployedRun(Section):
-    """Networks of a study that are used."""
+    """Trained networks of a study to deploy."""
 
     task: TaggedName | None = Field(None, description="Task of the networks; unset: the pivot, or the only task.")
     run: Annotated[str, AfterValidator(_run_or_word)] = Field(

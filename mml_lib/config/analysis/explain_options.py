@@ -1,4 +1,4 @@
-"""The section `explain` of a study: the parts of images by which the best run decides."""
+"""The section `explain` of a study: image regions that the predictions of the best run depend on."""
 
 from typing import Literal
 

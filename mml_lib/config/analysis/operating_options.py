@@ -20,7 +20,7 @@ class OperatingPoints(Section):
     @model_validator(mode="after")
     def _has_some(self) -> "OperatingPoints":
         if not self.sensitivity and not self.specificity:
-            raise ValueError("it names no sensitivity and no specificity; name one, such as sensitivity: [0.9]")
+            raise ValueError("no sensitivity or specificity is required; write one, such as sensitivity: [0.9]")
         return self
 
     @property

@@ -12,19 +12,19 @@ from mml_lib.config.sections import Section
 from mml_lib.errors import nearest
 
 SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
-"""Samplers by name; another one of Optuna is named by its class."""
+"""Samplers by name. Other samplers of Optuna are named by their class."""
 
 INDEPENDENT = ("random", "grid", "qmc")
-"""Samplers that propose without results: all their trials may be trained at once."""
+"""Samplers that do not use results, so that all trials can be trained at once."""
 
 LEARNING = ("tpe", "gp")
-"""Samplers that take trials of other studies."""
+"""Samplers that can learn from trials of other studies."""
 
 UNCONDITIONAL = ("grid", "qmc", "cmaes", "gp")
 """Samplers that need every parameter in every trial."""
 
 COMPARABLE = ("tpe", "gp", *INDEPENDENT)
-"""Samplers that can propose from some of the earlier trials: from those of a bracket of hyperband."""
+"""Samplers that can propose from a subset of the earlier trials, such as a bracket of hyperband."""
 
 SINGLE_OBJECTIVE = ("cmaes",)
 """Samplers that cannot search for several objectives."""
@@ -44,13 +44,13 @@ class Interval(Section):
     @model_validator(mode="after")
     def _has_values(self) -> "Interval":
         if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ValueError(f"a range has two finite ends, but it goes from {self.low} to {self.high}")
+            raise ValueError(f"low and high must be finite, but the range is {self.low} to {self.high}")
         if self.low >= self.high:
-            raise ValueError(f"low ({self.low}) has to be less than high ({self.high})")
+            raise ValueError(f"low ({self.low}) must be less than high ({self.high})")
         if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic scale begins above 0, but low is {self.low}; raise low, or leave log out")
+            raise ValueError(f"a logarithmic scale needs a low above 0, not {self.low}; raise low, or leave log out")
         if self.log and self.step is not None:
-            raise ValueError("log goes with no step; leave one of them out")
+            raise ValueError("log cannot be combined with step; leave one of them out")
         if self.step is not None and self.step > self.high - self.low:
             raise ValueError(f"step ({self.step}) is larger than the range, {self.low} to {self.high}; lower it")
         return self
@@ -83,25 +83,26 @@ def _sampler(value: str) -> str:
     return check_path(value)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value without the spelling of its numbers, as JSON and YAML write it."""
+def _without_spelling(value: Any) -> Any:
+    """Return a value whose numbers have forgotten their spelling in the study file."""
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
 
 
-def _searched(value: Any) -> Any:
+def _range_or_choices(value: Any) -> Any:
     if not isinstance(value, dict | list):
-        written = json.dumps(value)
-        raise ValueError(f"{written} is not a range; write {{low: 0.001, high: 0.1, log: true}}, or a list of choices")
+        raise ValueError(
+            f"{json.dumps(value)} is not a range; write {{low: 0.001, high: 0.1, log: true}}, or a list of choices"
+        )
     return value
 
 
-def _number(value: Any) -> Any:
+def _fold_number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a fold; write its number")
     return value
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
 
 
@@ -127,13 +128,14 @@ class Search(Section):
         "parallel. It affects the search; samplers that use no results ignore it.",
     )
     space: Annotated[
-        dict[str, Annotated[dict[str, Any] | list[Any], BeforeValidator(_searched)]], BeforeValidator(_plain)
+        dict[str, Annotated[dict[str, Any] | list[Any], BeforeValidator(_range_or_choices)]],
+        BeforeValidator(_without_spelling),
     ] = Field(
         description="Dotted keys of a pipeline with a range {low, high, log, step}, or a list of choices. {choices: "
         "[…], when: {…}} or {low, high, when: {…}} searches a key only if other keys have these values.",
         min_length=1,
     )
-    objective: Annotated[list[str] | None, BeforeValidator(_listed, json_schema_input_type=str | list[str] | None)] = (
+    objective: Annotated[list[str] | None, BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None)] = (
         Field(
             None,
             min_length=1,
@@ -141,7 +143,7 @@ class Search(Section):
             "of which chooses the best trial. Unset: the first metric of the task.",
         )
     )
-    folds: list[Annotated[int, BeforeValidator(_number)]] = Field(
+    folds: list[Annotated[int, BeforeValidator(_fold_number)]] = Field(
         [0], min_length=1, description="Folds to train trials on; objectives are means over them."
     )
     halving: Halving | None = Field(None, description="Stop worse trials early; unset: all trials are fully trained.")
@@ -152,49 +154,55 @@ class Search(Section):
     )
     top: PositiveInt = Field(1, description="Number of best trials to train on all folds and to test.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the sampler.")
-    start: Annotated[list[dict[str, Any]], BeforeValidator(_plain)] = Field(
+    start: Annotated[list[dict[str, Any]], BeforeValidator(_without_spelling)] = Field(
         [], description="Trials to begin with: values of keys of the space. The sampler proposes the other values."
     )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Search":
         if self.start and self.sampler == "grid":
-            raise ValueError("start goes with no grid, which has all of its points; leave it out")
+            raise ValueError("start cannot be combined with sampler: grid, which tries all points; leave start out")
         if len(self.start) > self.trials:
             raise ValueError(f"start has {len(self.start)} trials, but trials is {self.trials}; raise trials")
         if self.top > self.trials:
             raise ValueError(f"top is {self.top}, but trials is {self.trials}; lower top")
         if len(set(self.folds)) < len(self.folds):
-            raise ValueError(f"folds names a fold twice: {self.folds}")
-        self.folds = sorted(self.folds)  # their order decides nothing
+            raise ValueError(f"a fold appears twice in folds: {self.folds}; keep it once")
+        self.folds = sorted(self.folds)  # their order has no effect
         if self.halving and self.hyperband:
             raise ValueError("hyperband is a kind of halving; leave one of them out")
         if self.hyperband and self.sampler not in COMPARABLE:
-            raise ValueError(f"hyperband goes with no sampler {self.sampler}; set sampler: tpe, or halving")
+            raise ValueError(
+                f"hyperband cannot be combined with sampler: {self.sampler}; set sampler: tpe, or use halving"
+            )
         self._check_objectives(self.objective or ())
         return self
 
     def _check_objectives(self, objectives: Sequence[str]) -> None:
         if len(set(objectives)) < len(objectives):
-            raise ValueError(f"objective names one twice: {', '.join(objectives)}")
+            raise ValueError(f"an objective appears twice: {', '.join(objectives)}; keep it once")
         if len(objectives) > 1 and self.sampler in SINGLE_OBJECTIVE:
-            raise ValueError(f"the sampler {self.sampler} has one objective; set sampler: tpe, or a single objective")
+            raise ValueError(
+                f"the sampler {self.sampler} supports one objective; set sampler: tpe, or a single objective"
+            )
         if self.early_stopping is None:
             return
         name = self.early_stopping_key
         if costs := [objective for objective in objectives if objective in COSTS]:
-            raise ValueError(f"{name} ranks trials by validation values, and {costs[0]} is none; leave one of them out")
+            raise ValueError(
+                f"{name} ranks trials by validation values, which {costs[0]} is not; leave one of them out"
+            )
         if len(objectives) > 1:
             raise ValueError(f"{name} ranks trials by one objective; name one, or leave {name} out")
 
     @property
     def early_stopping(self) -> Halving | None:
-        """The options of halving or hyperband."""
+        """Options of halving or hyperband; None without either."""
         return self.halving or self.hyperband
 
     @property
     def early_stopping_key(self) -> str:
-        """The key of these options."""
+        """Key of these options."""
         return "hyperband" if self.hyperband else "halving"
 
     @property

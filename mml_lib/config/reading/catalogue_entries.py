@@ -21,14 +21,14 @@ class Entry:
     """A public data set.
 
     Args:
-        name: of the entry.
-        about: the data set in one line.
-        images: number of its images.
-        sides: height and width in pixels, of each of its sizes where there are several; empty where images are not
-            square or differ in size.
+        name: name of the entry.
+        about: description of the data set in one line.
+        images: number of images; 0 if the entry does not state it.
         facts: sources of its URLs, checksums and other facts.
         task: keys of a task.
-        variants: further keys of the task by an option of the entry (`size`) and its value; the first is the default.
+        variants: further keys of the task by an option of the entry (`size`) and its value. The first value of an
+            option is the default.
+        sides: height and width of its square images in pixels, for each available size; empty for other images.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Entry:
 
     @property
     def task_type(self) -> str:
-        """Task type; classification where the entry states none."""
+        """Task type; classification if the entry states none."""
         return str(self.task.get("task_type", "classification"))
 
     @property
@@ -50,14 +50,14 @@ class Entry:
         return list(map(str, (self.task.get("modalities") or {}).values()))
 
     def resolve(self, where: str, own: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keys of a task or data set: those of the entry and of the chosen variants, changed by its own.
+        """Return the keys of a task or data set: the entry, overlaid by the chosen variants and by the study's keys.
 
         Args:
             where: key of the task or data set, for errors.
-            own: its keys in the study.
+            own: keys of the task or data set in the study.
 
         Raises:
-            MMLError: a variant that the entry lacks, or another creator.
+            MMLError: the study names a variant that the entry lacks, or another creator.
         """
         if "creator" in own:
             raise MMLError(
@@ -77,7 +77,7 @@ class Entry:
 
 
 def _text(value: Any) -> str:
-    """Return the value of an option as it is written; a switch, a list or a mapping is none, but has a text too."""
+    """Return the value of an option as it is written. Invalid values (switches, lists) have a text too."""
     scalar = None if isinstance(value, bool) else text_of(value)
     return str(plain(value)) if scalar is None else scalar
 
@@ -86,7 +86,7 @@ def read_entry(name: str, path: Path) -> Entry:
     """Read an entry.
 
     Raises:
-        MMLError: the file is no entry.
+        MMLError: the file is not an entry.
     """
     content = read_preset(path)
     if problem := _problem(content):
@@ -121,9 +121,9 @@ def _problem(content: Any) -> str:
 
 
 def _sides(content: Mapping[str, Any]) -> list[Any]:
-    """Return the sides that an entry states; an empty list where it states none."""
-    stated = content.get("side")
-    return [] if stated is None else [plain(side) for side in (stated if isinstance(stated, list) else [stated])]
+    """Return the sides that an entry states."""
+    side = content.get("side")
+    return [] if side is None else [plain(item) for item in (side if isinstance(side, list) else [side])]
 
 
 def _problem_of_variants(variants: Any) -> str:
@@ -132,21 +132,21 @@ def _problem_of_variants(variants: Any) -> str:
     for option, values in variants.items():
         if not isinstance(values, Mapping) or not values:
             return f"has no values of variants.{option}; write {option}: {{VALUE: {{KEY OF THE TASK: …}}, …}}"
-        if wrong := [value for value, keys in values.items() if not isinstance(keys or {}, Mapping)]:
-            return f"has no mapping at variants.{option}.{wrong[0]}; write {wrong[0]}: {{KEY OF THE TASK: …}}"
+        if malformed := [value for value, keys in values.items() if not isinstance(keys or {}, Mapping)]:
+            return f"has no mapping at variants.{option}.{malformed[0]}; write {malformed[0]}: {{KEY OF THE TASK: …}}"
     return ""
 
 
 def catalogue_entries(folders: Sequence[Path]) -> dict[str, Entry]:
-    """Return all entries by name; a folder of presets that comes first takes precedence."""
+    """Return all entries by name. Earlier folders of presets take precedence."""
     return {name: read_entry(name, path) for name, path in sorted(preset_names(CATALOGUE, folders).items())}
 
 
 def resolve_catalogue(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return a config whose tasks and data sets have the keys of their catalogue entries, changed by their own.
+    """Return a config whose tasks and data sets contain the keys of their catalogue entries, overlaid by their own.
 
     Args:
-        config: of a study.
+        config: config of a study.
         folders: folders of presets.
 
     Raises:

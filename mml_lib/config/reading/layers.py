@@ -1,4 +1,4 @@
-"""Layers of a study: the library's defaults, the study's files in their order, the values of `--config`."""
+"""Layers of a study: the library's defaults, the study files in their order, and the values of `--config`."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from mml_lib.errors import MMLError
 DEFAULTS = Path(__file__).parents[1] / "defaults.yaml"
 
 WHOLE = ("preset", "_target_", "id", "scheduler")
-"""Keys of sections that replace the section of the layer below as a whole."""
+"""Keys with which a section replaces the section of the layer below, instead of being merged into it."""
 
 
 @functools.cache
@@ -34,7 +34,7 @@ def merge_layers(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Merge a layer into another, key by key at every depth.
 
-    A section that names its preset or its `_target_` replaces the section below; another one is merged into it.
+    A section with its preset or `_target_` replaces the section below; other sections are merged.
     """
     merged = merge(base, over)
     for group in GROUPS:
@@ -44,7 +44,7 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_values(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Set values by dotted key. A section is set before the keys below it, in whatever order they stand."""
+    """Return a config with values set by dotted key. Sections are set before the keys below them."""
     merged = dict(content)
     for key in sorted(map(str, values), key=lambda key: key.count(".")):
         layer: Any = values[key]
@@ -62,18 +62,18 @@ def check_dotted(where: str, key: str) -> None:
         key: the key.
 
     Raises:
-        MMLError: a part is no name of a key.
+        MMLError: a part is not the name of a key.
     """
     parts = key.split(".")
     if any(not part or part != part.strip() for part in parts):
-        plain = ".".join(part.strip() for part in parts if part.strip()) or "optimizer.lr"
-        raise MMLError(f"{where}: '{key}' has a part that is not the name of a key; write {plain}")
+        corrected = ".".join(part.strip() for part in parts if part.strip()) or "optimizer.lr"
+        raise MMLError(f"{where}: '{key}' has a part that is not the name of a key; write {corrected}")
 
 
 def _is_whole(group: str, over: Mapping[str, Any]) -> bool:
     """Return True if a section replaces the section of the layer below.
 
-    `transforms` of the augmentations do: the defaults have a list for each task type, which would win over them.
+    Augmentations with `transforms` do: otherwise, the lists for each task type in the defaults would take precedence.
     """
     return any(key in over for key in WHOLE) or (group == "augmentations" and "transforms" in over)
 

@@ -9,7 +9,7 @@ STRONGEST = 10
 """The largest magnitude, as in RandAugment (Cubuk et al. 2020)."""
 
 ENDS = {"weakest", "strongest"}
-"""Keys of a number that depends on the magnitude: its values at magnitude 0 and at the largest one."""
+"""Keys of a number that depends on the magnitude: its values at magnitude 0 and at the largest magnitude."""
 
 
 def scaled(preset: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def scaled(preset: Mapping[str, Any]) -> dict[str, Any]:
     """
     content = dict(preset)
     magnitude = content.pop("magnitude")
-    number = isinstance(magnitude, int | float) and not isinstance(magnitude, bool)
-    if not number or not 0 <= magnitude <= STRONGEST:
+    is_number = isinstance(magnitude, int | float) and not isinstance(magnitude, bool)
+    if not is_number or not 0 <= magnitude <= STRONGEST:
         raise MMLError(f"augmentations.magnitude: {magnitude} is not a number from 0 to {STRONGEST}")
     return {key: _at(magnitude / STRONGEST, value) for key, value in content.items()}
 
@@ -35,8 +35,8 @@ def _at(share: float, value: Any) -> Any:
 
 
 def _between(share: float, weakest: float, strongest: float) -> float:
-    """Return the number at a share of the way; a whole one between whole ones."""
+    """Return the number at a share of the way; a whole number between whole numbers."""
     if share == 1:
         return strongest
-    whole = isinstance(weakest, int) and isinstance(strongest, int)
-    return round(weakest + (strongest - weakest) * share, None if whole else 6)
+    is_whole = isinstance(weakest, int) and isinstance(strongest, int)
+    return round(weakest + (strongest - weakest) * share, None if is_whole else 6)

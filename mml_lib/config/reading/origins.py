@@ -1,4 +1,4 @@
-"""Origins of the keys of a study: file and line, or `--config`."""
+"""Origins of the keys of a study: the file and line, or `--config`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from mml_lib.config.reading.presets import GROUPS, preset_names
 from mml_lib.config.reading.study_files import node_of, split_key
 
 KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?(?:: | is )(?:([\w.]+): )?")
-"""Beginnings of sentences of checks: `tasks.t.path: …`, `mode (train): eval.0: …`."""
+"""Key at the beginning of an error: `tasks.t.path: …`, `mode (train): eval.0: …`."""
 
 Location = Sequence[str | int]
 Source = Path | Mapping[str, Any]
@@ -25,8 +25,8 @@ class Origin:
 
     Args:
         name: the file, or `--config`.
-        line: line in the file, from 1; None where it is unknown.
-        depth: number of parts of the key's path that are written there.
+        line: line in the file, from 1; None if unknown.
+        depth: number of parts of the key's path that this place contains.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Origin:
     depth: int = 0
 
     def mark(self, sentence: str) -> str:
-        """Return a sentence about the key with the place."""
+        """Return a message about the key, with its place."""
         return f"{self.name}: {sentence}{f' (line {self.line})' if self.line else ''}"
 
 
@@ -44,7 +44,7 @@ class Origins:
 
     Args:
         config: the merged config, with the names of presets.
-        sources: its files and values; later ones take precedence.
+        sources: files of the study and values of `--config`; later ones take precedence.
         folders: folders of presets.
         varied: keys that a sweep or a variant sets, with their own location in the study.
     """
@@ -55,7 +55,7 @@ class Origins:
     varied: Mapping[tuple[str, ...], Location] = field(default_factory=dict)
 
     def of(self, location: Location) -> Origin:
-        """Return the place that sets a key or most of its path; of several, the one that takes precedence."""
+        """Return the place that sets a key, or most of its path. Of several, it is the one that takes precedence."""
         for key, origin in self.varied.items():
             if tuple(map(str, location[: len(key)])) == key:
                 return self._written([*origin, *location[len(key) :]])
@@ -68,9 +68,9 @@ class Origins:
         return written
 
     def place(self, sentence: str) -> str:
-        """Return a sentence about a key with the place that sets this key, or one of the keys that it quotes.
+        """Return a message about a key, with the place that sets the key or one of the keys that the message quotes.
 
-        A sentence that does not begin with a key, or that has its place already, is returned as it is.
+        A message that does not begin with a key, or that already names a place, is unchanged.
         """
         begin = KEY.match(sentence)
         location: list[str | int] = [*split_key(begin[1], self.config)] if begin and self.sources else []
@@ -79,8 +79,8 @@ class Origins:
         varied = self._varied_in(str(location[0]))
         if location[0] not in self.config and not varied:
             return sentence
-        if own := self._in_labelled(sentence, str(location[0])):
-            return self.of(own).mark(sentence)
+        if variant_key := self._in_variant(sentence, str(location[0])):
+            return self.of(variant_key).mark(sentence)
         location += filter(None, (begin[2] or "").split("."))
         further = [[*location, word] for word in re.findall(r"'([\w.]+)'", sentence)]
         origin = max(map(self.of, [location, *further]), key=lambda origin: origin.depth)
@@ -88,16 +88,16 @@ class Origins:
             origin = self.of(varied)
         return origin.mark(sentence) if origin.depth else sentence
 
-    def _in_labelled(self, sentence: str, key: str) -> Location:
-        """Return the key of the variant that a sentence ends with, if the variant sets the section; else empty."""
+    def _in_variant(self, sentence: str, key: str) -> Location:
+        """Return the key of the variant in brackets at the end of a message, if the variant sets the section."""
         label = re.search(r"\(([^()]*)\)$", sentence)
         name = label[1].partition(", ")[0] if label else ""
         overlay = (self.config.get("variants") or {}).get(name) or {}
-        keys = [own for own in overlay if str(own).partition(".")[0] == key]
+        keys = [variant_key for variant_key in overlay if str(variant_key).partition(".")[0] == key]
         return ["variants", name, keys[0]] if keys else []
 
     def _varied_in(self, key: str) -> Location:
-        """Return the variant or the sweep that sets a key which the study itself does not set, empty without one."""
+        """Return the variant or the sweep that sets a key that the study itself does not set; empty without one."""
         sections = {"variants": self.config.get("variants"), "sweep": {"": self.config.get("sweep")}}
         places = [
             [section, *filter(None, [name])]

@@ -35,15 +35,15 @@ def _files(folder: Path) -> tuple[Path, ...]:
 
 
 def preset_names(group: str, folders: Sequence[Path]) -> dict[str, Path]:
-    """Return the presets of `group` by name; a folder named earlier wins."""
+    """Return the presets of `group` by name. Earlier folders take precedence."""
     return {file.stem: file for folder in reversed(folders) for file in _files(folder / group)}
 
 
 def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return `config` with the content of each preset of a group, into which its own keys are merged.
+    """Return `config` with the content of each group's preset, overlaid by the keys of the section.
 
     Raises:
-        MMLError: no preset of that name.
+        MMLError: a preset does not exist.
     """
     resolved = dict(config)
     for group in GROUPS:
@@ -58,10 +58,10 @@ def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[
 
 
 def _resolve_features(features: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return the section of features with the contents of the presets that its own sections name.
+    """Return the section `features` with the content of the presets of its sections.
 
-    A name that is no preset of `arch` is that of a network of timm. Features are of pretrained networks, unless the
-    study says otherwise.
+    A name that is not a preset of `arch` is the name of a timm network. Features are from pretrained networks, unless
+    the study sets `pretrained`.
     """
     resolved = dict(features)
     for group in ("arch", "preprocessing"):
@@ -73,8 +73,8 @@ def _resolve_features(features: Mapping[str, Any], folders: Sequence[Path]) -> d
                 value = {"preset": "timm", "name": name}
         if isinstance(value, Mapping) and "preset" in value:
             content = _resolve(group, value, folders)
-            unsaid = ("pretrained",) if group == "arch" and "pretrained" not in value else ()
-            resolved[group] = {key: item for key, item in content.items() if key not in unsaid}
+            unset = ("pretrained",) if group == "arch" and "pretrained" not in value else ()
+            resolved[group] = {key: item for key, item in content.items() if key not in unset}
     return resolved
 
 
@@ -85,7 +85,7 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
     if name not in presets:
         raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, presets)}")
     preset = read_preset(presets[name])
-    if preset is None and own:  # a section that is switched off has nothing that own keys would change
+    if preset is None and own:  # the preset switches the section off, and the keys switch it on
         return own
     if group in ("mode", "preprocessing"):
         preset = {"id": name} | preset
@@ -97,8 +97,8 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
 
 def _names_preset(value: Any, group: str, folders: Sequence[Path]) -> bool:
     """Return True if a number is the name of a preset."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and text_of(value) in preset_names(group, folders)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and text_of(value) in preset_names(group, folders)
 
 
 def _name(group: str, preset: Any) -> str:
@@ -107,12 +107,12 @@ def _name(group: str, preset: Any) -> str:
     except ValueError as error:
         raise MMLError(f"{group}: preset: {error}") from error
     if name is None:
-        raise MMLError(f"{group}: preset is {preset}; write the name of a preset, or leave it out")
+        raise MMLError(f"{group}: preset is {preset}; write the name of a preset, or leave preset out")
     return name
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid on it, key by key at every depth."""
+    """Return `base` overlaid by `over`, key by key at every depth."""
     merged = dict(base)
     for key, value in over.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):

@@ -1,8 +1,8 @@
 """Study files in YAML whose unquoted scalars keep their text.
 
-YAML takes the type of a scalar from its spelling: `54e21430` is a number, `no` a boolean, `2024-01-05` a date. In a
-study the schema decides: where it takes text, the user's spelling counts. Numbers therefore keep their spelling here.
-As in YAML 1.2, `1e-3` is a number, and dates and times of day are text.
+In YAML, the spelling of a scalar decides its type: `54e21430` is a number, `no` a boolean, `2024-01-05` a date. In a
+study, the schema decides: if it expects text, the value is the text that the user wrote. Numbers therefore keep their
+spelling here. As in YAML 1.2, `1e-3` is a number, and dates and times of day are text.
 """
 
 import math
@@ -35,17 +35,18 @@ class FloatText(float):
 
 
 class Word(str):
-    """An unquoted `yes`, `no`, `on` or `off`: a switch, or text where the schema takes text."""
+    """An unquoted `yes`, `no`, `on` or `off`: a switch, or text if the schema expects text."""
 
     @property
     def switch(self) -> bool:
+        """True for `yes` and `on`."""
         return self.lower() in ("yes", "on")
 
 
 def integer(text: str) -> int:
     """Return an integer that keeps its spelling."""
     digits = text.replace("_", "").lower()
-    base = 0 if re.match("[-+]?0[box]", digits) else 10  # 0: as the prefix says
+    base = 0 if re.match("[-+]?0[box]", digits) else 10  # 0: by the prefix
     return _spelled(IntText, int(digits, base), text)
 
 
@@ -66,7 +67,7 @@ def text_of(value: Any) -> str | None:
     """Return the spelling of a scalar; None for null, a list or a mapping.
 
     Raises:
-        ValueError: it is a switch, `true` or `false`, whose spelling is unknown.
+        ValueError: the value is `true` or `false`, whose spelling is unknown.
     """
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not text; put it in quotes: '{str(value).lower()}'")
@@ -76,7 +77,7 @@ def text_of(value: Any) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as YAML reads it, at every depth: plain numbers and switches, without their spelling."""
+    """Return a value with plain numbers and switches, without their spelling, at every depth."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -89,7 +90,7 @@ def plain(value: Any) -> Any:
 
 
 def flow_text(value: Any) -> str:
-    """Return a value as one line of YAML, which reads as the same value with the same text."""
+    """Return a value as one line of YAML that reads as the same value with the same spelling."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow_text(str(key))}: {flow_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -110,7 +111,7 @@ def _double_quoted(text: str) -> str:
 
 
 class StudyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # PyYAML may lack libyaml
-    """Loads study files: keys are text, and scalars keep theirs."""
+    """Loads study files: keys are text, and scalars keep their spelling."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
     yaml_constructors: ClassVar[dict[str | None, Any]] = dict(yaml.SafeLoader.yaml_constructors)
@@ -142,19 +143,19 @@ StudyLoader.add_constructor(TAG + "float", lambda loader, node: real(node.value)
 
 
 class ValueLoader(StudyLoader):
-    """Loads values of `--config`, which Snakemake documents in Python's notation too: `None` is null."""
+    """Loads values of `--config`. Snakemake documents Python's notation for them too: `None` is null."""
 
 
 ValueLoader.add_implicit_resolver(TAG + "null", re.compile(r"None\Z"), ["N"])
 
 
 def config_of(text: str) -> dict[str, Any]:
-    """Return the config that `flow_text` has written."""
+    """Return the config in a text of `flow_text`."""
     return StudyLoader(text).get_single_data()
 
 
 class StudyDumper(yaml.SafeDumper):
-    """Writes study files: scalars from `StudyLoader` in their spelling, other texts in quotes."""
+    """Writes study files: scalars of `StudyLoader` in their spelling, other texts in quotes."""
 
     yaml_implicit_resolvers = StudyLoader.yaml_implicit_resolvers
 

@@ -1,4 +1,4 @@
-"""Scalars of a study file: text where the schema takes text, otherwise the value that YAML reads."""
+"""Types of scalars in study files: text if the schema expects text, otherwise the value that YAML reads."""
 
 import types
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from mml_lib.config.reading.scalars import Word, plain, text_of
 
 UNSETTLED = object()
-"""Stands for the type of further keys whose reader knows and settles them."""
+"""Placeholder for the type of keys that their reader settles."""
 
 LISTS = (list, tuple, set, frozenset, Sequence)
 
 
 class KindError(ValueError):
-    """A value of another kind than the schema takes; `location` is its path."""
+    """A value of another kind than the schema expects; `location` is the path of its key."""
 
     def __init__(self, problem: str, location: tuple[str | int, ...] = ()):
         super().__init__(problem)
@@ -27,11 +27,11 @@ def settled(value: Any, annotation: Any) -> Any:
     """Return a value of a study file as a value for its annotation.
 
     Args:
-        value: as `StudyLoader` gives it, or any Python value.
-        annotation: a type; of a model the fields are left to it.
+        value: value of `StudyLoader`, or any Python value.
+        annotation: type of the value. Models settle their fields themselves.
 
     Raises:
-        KindError: a switch in the place of a text.
+        KindError: the value is a switch, but the schema expects text.
     """
     kinds = _kinds(annotation)
     if isinstance(value, Mapping):
@@ -54,8 +54,8 @@ def _kinds(annotation: Any) -> list[Any]:
 def _settled_scalar(value: Any, kinds: list[Any]) -> Any:
     if not any(_takes_text(kind) for kind in kinds):
         items = [kind for kind in kinds if get_origin(kind) in LISTS]
-        alone = items and all(kind in (None, type(None), items[0]) for kind in kinds)
-        return settled(value, get_args(items[0])[0]) if alone else plain(value)
+        is_single_list = items and all(kind in (None, type(None), items[0]) for kind in kinds)
+        return settled(value, get_args(items[0])[0]) if is_single_list else plain(value)
     if any(_fits(value, kind) for kind in kinds):
         return plain(value)
     try:
@@ -72,11 +72,11 @@ def _takes_text(kind: Any) -> bool:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Return True if the spelling of a value is that of another kind than text."""
+    """Return True if a value has a kind other than text that the schema accepts."""
     if kind is Any or (isinstance(value, bool | Word) and kind is bool):
         return True
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and (kind is float or (kind is int and isinstance(value, int)))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and (kind is float or (kind is int and isinstance(value, int)))
 
 
 def _settled_list(values: list[Any] | tuple[Any, ...], kinds: list[Any]) -> list[Any]:
@@ -91,8 +91,8 @@ def _settled_mapping(values: Mapping[Any, Any], kinds: list[Any]) -> dict[Any, A
     mappings = [kind for kind in kinds if get_origin(kind) in (dict, Mapping)]
     if not mappings:
         return plain(values) if Any in kinds else dict(values)
-    of_keys, of_values = get_args(mappings[0])
-    return {_below(key, of_keys, str(key)): _below(value, of_values, str(key)) for key, value in values.items()}
+    key_kind, value_kind = get_args(mappings[0])
+    return {_below(key, key_kind, str(key)): _below(value, value_kind, str(key)) for key, value in values.items()}
 
 
 def _below(value: Any, annotation: Any, key: str | int) -> Any:
@@ -103,12 +103,12 @@ def _below(value: Any, annotation: Any, key: str | int) -> Any:
 
 
 class Settled(BaseModel):
-    """A model whose values are settled by its fields before they are checked."""
+    """A model that settles its values by the types of its fields, before they are checked."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     further: ClassVar[Any] = Any
-    """Type of keys that are no fields; `UNSETTLED`: the code that reads them settles them."""
+    """Type of keys that are not fields; `UNSETTLED`: the code that reads them settles them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Data sets that tasks share: a task with `dataset: chexpert` has the keys of `datasets.chexpert` and its own."""
+"""Data sets that tasks share: `dataset: chexpert` adds the keys of `datasets.chexpert` to a task."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,40 +13,40 @@ DATASET = "dataset"
 """Key of a task that names its data set."""
 
 ORIGIN = ("creator", "downloads")
-"""Keys of a data set that say where its images come from."""
+"""Keys of a data set that state the origin of its images."""
 
 OF_DATASET = (*ORIGIN, "path", "masks", "made_by_rule", "splits", "images", "image", "mask", "box", "rle")
-"""Keys that decide the images and masks, so that all tasks of a data set have them in common."""
+"""Keys that determine images and masks; all tasks of a data set have them in common."""
 
 OF_TASK = ("duplicates", "metadata", DATASET)
-"""Keys that each task has for itself."""
+"""Keys that each task sets itself."""
 
 DIVIDING = ("folds", "fold_0_fraction", "test_fraction", "seed", "fold_time_limit")
-"""Keys of a division, which a data set may state for all of its tasks."""
+"""Keys of a division, which a data set may declare for all of its tasks."""
 
 COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold", "weight", "box", "rle")
 """Columns of a table that may be written without `columns`."""
 
 TARGETS = ("label", "labels", "value", "mask")
-"""Keys of which a task learns one."""
+"""Targets; a task learns one of them."""
 
 SHAPES = ("box", "rle")
-"""Columns of shapes, whose classes stand in the column `label`."""
+"""Columns of shapes, whose classes are in the column `label`."""
 
 MEANINGS = ("idx_to_class", "colors")
-"""Keys that say what the values of a target mean."""
+"""Keys that state the meaning of a target's values."""
 
 COLUMN_OF_TYPE = {"regression": "value", "multilabel_classification": "labels"}
-"""Column of targets by the task type, where it is written as `label`."""
+"""Column of targets by task type, if the study writes it as `label`."""
 
 Section = Mapping[str, Any]
 
 
 def resolve_datasets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return a config whose tasks have the keys of their catalogue entries and data sets, changed by their own.
+    """Return a config whose tasks contain the keys of their catalogue entries and data sets, overlaid by their own.
 
     Args:
-        config: of a study.
+        config: config of a study.
         folders: folders of presets.
 
     Raises:
@@ -69,15 +69,15 @@ def _without_tasks(keys: Section, stated: Section) -> dict[str, Any]:
     """Return the keys of a data set without those of its tasks.
 
     Args:
-        keys: of the data set and its catalogue entry.
-        stated: of the data set as the study writes them; the division of an entry is that of each task.
+        keys: keys of the data set and its catalogue entry.
+        stated: keys of the data set in the study. Only these declare a division; that of an entry belongs to each task.
     """
-    of_tasks = (*OF_TASK, *(key for key in DIVIDING if key not in stated))
-    return {key: value for key, value in keys.items() if key not in of_tasks}
+    task_keys = (*OF_TASK, *(key for key in DIVIDING if key not in stated))
+    return {key: value for key, value in keys.items() if key not in task_keys}
 
 
 def _owners(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the data set of each task that names one, after a check of the keys that the study writes in both.
+    """Check the keys of data sets and tasks, and return the data set of each task that names one.
 
     Raises:
         MMLError: there is no such data set, or a key is in the wrong section.
@@ -103,11 +103,11 @@ def _mappings(config: Mapping[str, Any], section: str) -> dict[str, Section]:
     return {name: entry for name, entry in entries.items() if isinstance(entry, Mapping)}
 
 
-def _refuse_keys(where: str, keys: Section, wrong: Collection[str], remedy: str) -> None:
+def _refuse_keys(where: str, keys: Section, refused: Collection[str], remedy: str) -> None:
     columns = keys.get("columns")
     columns = columns if isinstance(columns, Mapping) else {}
     for key in (*keys, *(f"columns.{column}" for column in columns)):
-        if key.removeprefix("columns.") in wrong:
+        if key.removeprefix("columns.") in refused:
             raise MMLError(f"{where}.{key}: {remedy}")
 
 
@@ -120,8 +120,8 @@ def _owner(name: str, task: Section, datasets: Mapping[str, Any]) -> str:
     if not dataset:
         raise MMLError(f"tasks.{name}.{DATASET}: write the name of one of datasets, such as {DATASET}: chexpert")
     if dataset not in datasets:
-        listed = f"there is no data set '{dataset}' in datasets{nearest(str(dataset), datasets)}"
-        raise MMLError(f"tasks.{name}.{DATASET}: {listed if datasets else 'the study has no datasets'}")
+        hint = f"there is no data set '{dataset}' in datasets{nearest(str(dataset), datasets)}"
+        raise MMLError(f"tasks.{name}.{DATASET}: {hint if datasets else 'the study has no datasets'}")
     if not isinstance(datasets[dataset], Mapping):
         raise MMLError(f"datasets.{dataset}: write its keys, such as {dataset}: {{creator: csv, path: images.csv}}")
     return dataset
@@ -134,27 +134,29 @@ def _flat(where: str, keys: Section) -> dict[str, Any]:
         return dict(keys)
     for column in columns:
         if column in keys:
-            raise MMLError(f"{where}: {column} and columns.{column} are both stated; keep one of them")
-    rest = {column: name for column, name in columns.items() if column not in COLUMNS}
+            raise MMLError(f"{where}: {column} and columns.{column} are both set; keep one of them")
+    others = {column: name for column, name in columns.items() if column not in COLUMNS}
     flat = {key: value for key, value in keys.items() if key != "columns"}
-    return flat | ({"columns": rest} if rest else {}) | {key: name for key, name in columns.items() if key in COLUMNS}
+    return (
+        flat | ({"columns": others} if others else {}) | {key: name for key, name in columns.items() if key in COLUMNS}
+    )
 
 
 def _with_columns(keys: Section) -> dict[str, Any]:
     """Return keys of a table with its columns in the key `columns`."""
     columns = {key: name for key, name in keys.items() if key in COLUMNS}
-    if keys.get("creator") != "csv" or not columns:  # those of other creators are arguments of their own
+    if keys.get("creator") != "csv" or not columns:  # for other creators they are arguments
         return dict(keys)
     target = COLUMN_OF_TYPE.get(str(keys.get("task_type")))
     is_written_as_label = "label" in columns and not isinstance(columns["label"], list)
     if target and is_written_as_label and not any(columns.get(role) for role in (target, *SHAPES)):
         columns = {target if key == "label" else key: name for key, name in columns.items()}
-    rest = {key: value for key, value in keys.items() if key not in COLUMNS}
-    return rest | {"columns": merge(rest.get("columns") or {}, columns)}
+    others = {key: value for key, value in keys.items() if key not in COLUMNS}
+    return others | {"columns": merge(others.get("columns") or {}, columns)}
 
 
 def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]:
-    """Return the keys of a task with those of its data set below them."""
+    """Return the keys of a data set, overlaid by those of its task."""
     if dataset is None:
         return dict(task)
     for key in ORIGIN:
@@ -169,17 +171,17 @@ def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]
         below = {key: value for key, value in dataset.items() if key not in (*TARGETS, "task_type", *MEANINGS)}
     joined = merge(below, task)
     if shapes := below.keys() & {*SHAPES}:
-        if "label" in task and "task_type" not in task:  # no class of the shapes
+        if "label" in task and "task_type" not in task:  # the label is not the class of the shapes
             joined["task_type"] = "classification"
         elif "labels" in task or "value" in task or ("label" in task and task["task_type"] == "regression"):
-            joined |= dict.fromkeys(shapes)  # of an image the rows say the same but for their shapes
+            joined |= dict.fromkeys(shapes)  # the rows of an image differ only in their shapes
     if "filter" in below and "filter" in task:
         joined["filter"] = f"({below['filter']}) and ({task['filter']})"
     return joined
 
 
 def _check_one_target(name: str, task: Section, dataset: Section) -> None:
-    """Refuse a task of masks that names a column of something else, which it would not learn."""
+    """Refuse a segmentation that names a column of other targets, which it would not learn."""
     target = next((key for key in ("label", "labels", "value") if key in task), None)
     is_of_masks = task.get("task_type") == "semantic_segmentation"
     if target and is_of_masks and dataset.get("creator", "csv") == "csv" and not dataset.keys() & {*SHAPES}:

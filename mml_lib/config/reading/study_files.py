@@ -1,4 +1,4 @@
-"""Read study files and values of `--config`."""
+"""Reading of study files and values of `--config`."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ def read_text(path: Path) -> str:
     """Read a text file in UTF-8.
 
     Raises:
-        MMLError: it is missing, no file, or not UTF-8.
+        MMLError: the file is missing, not a file, or not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file that MML has written.
+    """Read a YAML file that MML wrote.
 
     Raises:
         MMLError: the file is missing or is not YAML.
@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def in_one_line(error: yaml.YAMLError | ValueError, text: str) -> str:
-    """Return the mistake in a YAML text with its line, and the remedy of usual ones."""
+    """Return the mistake in a YAML text in one line, with its line number and a remedy for common mistakes."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     lines = text.splitlines()
@@ -58,28 +58,28 @@ def in_one_line(error: yaml.YAMLError | ValueError, text: str) -> str:
 
 @functools.cache
 def read_preset(path: Path) -> Any:
-    """Read the file of a preset, whose scalars keep their text.
+    """Read the file of a preset. Scalars keep their spelling.
 
     Raises:
-        MMLError: it cannot be read, is not YAML, or has a key twice.
+        MMLError: the file cannot be read, is not YAML, or contains a key twice.
     """
     return _load(read_text(path), path)
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """Read a study file, whose scalars keep their text.
+    """Read a study file. Scalars keep their spelling.
 
     Raises:
-        MMLError: it cannot be read, is not YAML, has no keys at its top, or has a key twice.
+        MMLError: the file cannot be read, is not YAML, has no keys at its top level, or contains a key twice.
     """
     content = _load(read_text(path), path)
     if isinstance(content, Mapping) and content.get("__use_yte__") is True:
         return _evaluated(path)
     if content is None:
-        raise MMLError(f"{path} is empty; a study file has keys, project and tasks at least")
+        raise MMLError(f"{path} is empty; a study file needs the keys project and tasks")
     if not isinstance(content, Mapping):
         kind = "a list" if isinstance(content, list) else "a single value"
-        raise MMLError(f"{path} holds {kind}; a study file has keys at its top: `project: name`, `tasks: …`")
+        raise MMLError(f"{path} contains {kind}; a study file has keys at its top level: `project: name`, `tasks: …`")
     return dict(content)
 
 
@@ -111,7 +111,7 @@ def _load(text: str, path: Path) -> Any:
 
 
 def _as_json(text: str) -> Any:
-    """Return the content of a JSON text: YAML takes it too, but for tabs."""
+    """Return the content of a JSON text; None for other texts. YAML accepts JSON except with tabs."""
     try:
         return json.loads(text)
     except ValueError:
@@ -119,28 +119,28 @@ def _as_json(text: str) -> Any:
 
 
 def node_of(path: Path) -> yaml.Node | None:
-    """Return the tree of a YAML file with the line of each key; None where it cannot be read."""
+    """Return the tree of a YAML file with the line of each key; None if it cannot be read."""
     try:
         return yaml.compose(read_text(path), Loader=StudyLoader)
     except (MMLError, yaml.YAMLError):
         return None
 
 
-def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple[int, ...] = ()) -> None:
-    """Refuse a mapping that contains itself, or that has a key twice, of which YAML would silently keep the last.
+def _check_keys(node: yaml.Node | None, path: Path, checked: set[int], above: tuple[int, ...] = ()) -> None:
+    """Refuse a mapping that contains itself, or contains a key twice. YAML would silently keep the last one.
 
     Raises:
-        MMLError: the first such key, with its lines.
+        MMLError: there is such a mapping; the error states the first one, with its lines.
     """
     if node is not None and id(node) in above:
-        raise MMLError(f"{path}: an alias stands for what it is part of (line {node.start_mark.line + 1})")
-    if id(node) in seen:  # an alias
+        raise MMLError(f"{path}: an alias refers to a section that contains it (line {node.start_mark.line + 1})")
+    if id(node) in checked:  # an alias
         return
-    seen.add(id(node))
+    checked.add(id(node))
     above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_keys(item, path, seen, above)
+            _check_keys(item, path, checked, above)
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
@@ -152,24 +152,24 @@ def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple
                     f"{path}: the key '{key.value}' appears twice, in lines {lines[key.value]} and {line}; keep one"
                 )
             lines[key.value] = line
-        _check_keys(value, path, seen, above)
+        _check_keys(value, path, checked, above)
 
 
 def parse_values(entries: Sequence[str], config: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return the layers of entries of `--config`: `seed=7`, `trainer={max_epochs: 3}`, `optimizer.lr=1e-3`.
+    """Return a layer for each entry of `--config`: `seed=7`, `trainer={max_epochs: 3}`, `optimizer.lr=1e-3`.
 
     Args:
-        entries: entries as they are typed.
-        config: the config below them, whose keys may contain dots themselves: `tasks.v1.2.folds=3`.
+        entries: entries of the command line.
+        config: config that the entries change. Its keys may contain dots: `tasks.v1.2.folds=3`.
 
     Raises:
-        MMLError: an entry that is no `key=value`.
+        MMLError: an entry is not of the form `key=value`.
     """
     return [_parse_entry(entry, config or {}) for entry in entries]
 
 
 def split_key(key: str, config: Mapping[str, Any]) -> list[str]:
-    """Return the parts of a dotted key; where a config has a longer key with dots in it, that is a part."""
+    """Return the parts of a dotted key. A part may contain dots if the config has such a key."""
     location: list[str] = []
     value: Any = config
     parts = key.split(".")
@@ -202,7 +202,7 @@ def _parse_entry(entry: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nested(parts: list[str]) -> list[str]:
-    """Return the keys of the mappings that a dotted key leads through; some of these have dotted keys themselves."""
+    """Return the keys of the nested mappings of an entry. Keys below `sweep` and the like stay dotted."""
     for section, depth in (("sweep", 1), ("variants", 2), ("mode.pretrain_with", 2)):
         if ".".join(parts).startswith(f"{section}.") and len(parts) > depth:
             return [*parts[:depth], ".".join(parts[depth:])]
@@ -210,6 +210,6 @@ def _nested(parts: list[str]) -> list[str]:
 
 
 def shorten(path: Path) -> Path:
-    """Return a path relative to the working directory where it lies below that."""
+    """Return a path relative to the working directory if it lies below it."""
     path = path.absolute()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

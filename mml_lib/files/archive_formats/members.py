@@ -12,26 +12,26 @@ from typing import NoReturn
 from mml_lib.errors import MMLError
 
 MEMBERS = 10_000_000
-"""Files, folders and links that an archive may hold."""
+"""Largest number of files, folders and links in an archive."""
 
 DEPTH = 100
-"""Folders that may lie inside each other."""
+"""Largest number of nested folders."""
 
 CHUNK = 2**18
-"""Bytes read at once."""
+"""Number of bytes read at once."""
 
 EXTRA = 'pip install "mml[archives]"'
-"""Command that installs the libraries of further formats."""
+"""Command that installs the packages of further formats."""
 
 
 @dataclass
 class Budget:
-    """Bytes and members that an archive may hold, those of archives inside it included.
+    """Limits of an archive, including the archives inside it, and what was counted so far.
 
     Args:
-        limit: bytes that the files may take together.
-        size: bytes counted so far.
-        number: members counted so far.
+        limit: largest total size of the files in bytes.
+        size: total size of the files so far, in bytes.
+        number: number of members so far.
     """
 
     limit: int
@@ -44,8 +44,8 @@ class Members:
 
     Args:
         archive: path of the archive.
-        budget: bytes and members that are left, shared with archives inside it.
-        name: name in errors; unset: the path.
+        budget: limits, shared with archives inside this one.
+        name: name in errors; empty: the path.
         password: password of encrypted members.
     """
 
@@ -68,28 +68,28 @@ class Members:
         raise MMLError(f"{self.name} is not unpacked: its member {member!r} {why}")
 
     def path(self, name: str) -> str:
-        """Return the path of a member below the folder, empty for the folder itself.
+        """Return the path of a member below the target folder; empty for this folder itself.
 
         Raises:
-            MMLError: it would lie outside, or there are too many.
+            MMLError: the path leads outside the folder, or there are too many members.
         """
         self.budget.number += 1
         if self.budget.number > MEMBERS:
-            raise MMLError(f"{self.name} is not unpacked: it holds more than {MEMBERS} members")
+            raise MMLError(f"{self.name} is not unpacked: it contains more than {MEMBERS} members")
         if "\\" in name or "\0" in name:
             self.refuse(name, "has a backslash or a zero byte in its name")
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or (parts and re.match("[A-Za-z]:", parts[0])):
-            self.refuse(name, "would lie outside")
+            self.refuse(name, "would lie outside the target folder")
         if len(parts) > DEPTH:
             self.refuse(name[:50], f"lies in more than {DEPTH} folders")
         return "/".join(parts)
 
     def count(self, size: int) -> None:
-        """Add the declared size of a file, which bounds what is written.
+        """Add the declared size of a file in bytes. No more bytes are written than declared.
 
         Raises:
-            MMLError: the files take more than the limit.
+            MMLError: the files are larger than the limit.
         """
         self.budget.size += size
         if self.budget.size > self.budget.limit:
@@ -99,33 +99,33 @@ class Members:
         """Return the password of an encrypted member.
 
         Raises:
-            MMLError: none is stated.
+            MMLError: the download has no password.
         """
         if self.password is None:
-            self.refuse(member, "is encrypted; state the key password of the download")
+            self.refuse(member, "is encrypted; set the key password of the download")
         return self.password
 
     def wrong_password(self) -> MMLError:
-        """Return the error for members that the password does not decrypt."""
+        """Return the error of a password that does not decrypt the members."""
         return MMLError(f"{self.name} is not unpacked: the password is wrong, or the archive is damaged")
 
     def library(self, name: str, kind: str) -> ModuleType:
-        """Return the library that reads archives of a kind.
+        """Import the package that reads a kind of archives.
 
         Raises:
-            MMLError: it is not installed.
+            MMLError: the package is not installed.
         """
         try:
             return importlib.import_module(name)
         except ImportError as error:
-            raise MMLError(f"{self.name}: {kind} needs the package {name}: {EXTRA}") from error
+            raise MMLError(f"{self.name}: {kind} needs the package {name}; install it by {EXTRA}") from error
 
     @contextlib.contextmanager
     def placed(self, root: Path, path: str, is_folder: bool) -> Iterator[None]:
-        """Refuse a member whose path is both a file and a folder.
+        """Unpack a member in the block, and refuse a path that is both a file and a folder.
 
         Raises:
-            MMLError: it is.
+            MMLError: the path is both.
         """
         try:
             yield
@@ -137,17 +137,17 @@ class Members:
 
 
 def is_clutter(path: str) -> bool:
-    """Return True for files that macOS adds to archives, and for the folder itself."""
+    """Return True for files that macOS adds to archives, and for the empty path."""
     parts = path.split("/")
     return not path or "__MACOSX" in parts or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
 
 def check_size(root: Path, path: str, size: int) -> None:
-    """Refuse a file that is shorter than its archive declares.
+    """Refuse a file whose size differs from the declared size.
 
     Raises:
-        EOFError: it is.
+        EOFError: the file has another size.
     """
-    written = (root / path).stat().st_size
-    if written != size:
-        raise EOFError(f"member {path!r} has {written} bytes, not {size}")
+    actual = (root / path).stat().st_size
+    if actual != size:
+        raise EOFError(f"member {path!r} has {actual} bytes, not {size}")

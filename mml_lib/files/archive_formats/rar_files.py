@@ -7,7 +7,7 @@ from mml_lib.errors import MMLError
 from mml_lib.files.archive_formats.members import CHUNK, Members, check_size, is_clutter
 
 PROGRAMS = "unrar, unar, 7z or bsdtar"
-"""Programs by which rarfile decompresses; members that are only stored need none."""
+"""Programs that rarfile uses to decompress members. Uncompressed members need none."""
 
 
 def unpack_rar(root: Path, members: Members) -> None:
@@ -25,7 +25,7 @@ def unpack_rar(root: Path, members: Members) -> None:
             for info in archive.infolist():
                 _unpack_member(root, members, archive, info)
     except rarfile.RarCannotExec as error:
-        raise MMLError(f"{members.name}: rar needs one of the programs {PROGRAMS}; install one of them") from error
+        raise MMLError(f"{members.name}: rar needs a program that decompresses; install {PROGRAMS}") from error
     except rarfile.RarWrongPassword as error:
         raise members.wrong_password() from error
     except rarfile.Error as error:

@@ -32,14 +32,14 @@ def unpack_seven_zip(root: Path, members: Members) -> None:
         if error.errno is not None or members.password is None:
             raise
         raise members.wrong_password() from error
-    except Exception as error:  # py7zr and its decoders raise whatever the bytes lead them to
+    except Exception as error:  # py7zr and its decoders raise errors of any type
         if members.password is not None:
             raise members.wrong_password() from error
         raise EOFError(str(error) or type(error).__name__) from error
 
 
 def _checked(archive: Any, members: Members) -> dict[str, tuple[str, int]]:
-    """Return path and size of each file that is unpacked, by its name in the archive."""
+    """Check all members; return path and size of each file to unpack, by its name in the archive."""
     files: dict[str, tuple[str, int]] = {}
     folders: set[str] = set()
     for info in archive.files:

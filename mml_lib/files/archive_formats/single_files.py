@@ -12,7 +12,7 @@ from mml_lib.files.archive_formats.members import CHUNK, Members
 OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 READ_COMPRESSED = (".nii.gz",)
-"""Files that their readers decompress."""
+"""Compressed files that readers of images decompress themselves."""
 
 
 def is_compressed(path: Path) -> bool:
@@ -29,7 +29,7 @@ def decompress(target: Path, members: Members) -> None:
         members: checks of the compressed file, whose bytes count like those of an archive.
 
     Raises:
-        MMLError: it takes more than the limit.
+        MMLError: the content is larger than the limit.
     """
     opener = OPENERS[members.archive.suffix.lower()]
     with opener(members.archive, "rb") as source, open(target, "xb") as copy:

@@ -15,7 +15,7 @@ from typing import Any
 from mml_lib.files.archive_formats.members import CHUNK, Members, is_clutter
 
 HEADER = 2**24
-"""Bytes that the header of a tar member may take: `tarfile` reads them into memory at once."""
+"""Largest size of a tar member's header in bytes. `tarfile` reads headers into memory at once."""
 
 _OPENERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
@@ -30,7 +30,7 @@ def unpack_tar(root: Path, members: Members) -> None:
     with contextlib.closing(_Forward(members.archive)) as stream:
         tar = tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload]  # a file that is only read
         while (member := tar.next()) is not None:
-            tar.members.clear()  # each would stay in memory
+            tar.members.clear()  # otherwise all members stay in memory
             path = members.path(member.name)
             if member.issym() or member.islnk():
                 links[path] = _target(member, path, members)
@@ -46,7 +46,7 @@ def unpack_tar(root: Path, members: Members) -> None:
 
 
 def _target(member: tarfile.TarInfo, path: str, members: Members) -> str:
-    """Return the target of a link below the root: hard links start at the root, symbolic ones at their folder."""
+    """Return the target of a link below the root. Hard links are relative to the root, symbolic links to their folder."""
     link = member.linkname
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link) if member.issym() else link)
     if link.startswith("/") or target.split("/")[0] == "..":
@@ -55,15 +55,15 @@ def _target(member: tarfile.TarInfo, path: str, members: Members) -> str:
 
 
 def _add_links(links: dict[str, str], root: Path, members: Members) -> None:
-    """Make hard links, or copies where the file system has none, so that no path below the root leads out of it."""
+    """Replace links by hard links, or by copies on file systems without them, so that no path leads out of the root."""
     for path, target in links.items():
         if is_clutter(path):
             continue
-        for _ in range(40):  # as many links in a row as Linux follows
+        for _ in range(40):  # Linux follows 40 links in a row
             target = links.get(target, target)
         source, link = root / target, root / path
         if not source.is_file():
-            members.refuse(path, "is a link to something else than a file of the archive")
+            members.refuse(path, "is a link to something other than a file of the archive")
         if link.exists():
             members.refuse(path, "is both a link and something else")
         with members.placed(root, path, is_folder=False):
@@ -76,7 +76,7 @@ def _add_links(links: dict[str, str], root: Path, members: Members) -> None:
 
 
 class _Forward:
-    """Decompressed bytes of a tar file, read once from the first to the last, so that damage anywhere is noticed."""
+    """Decompressed bytes of a tar file, read once from first to last, so that damage anywhere is noticed."""
 
     def __init__(self, archive: Path):
         with open(archive, "rb") as file:
@@ -84,14 +84,14 @@ class _Forward:
         opener = next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), open)
         self.file = opener(archive, "rb")
         self.position = 0
-        self.last = b""
+        self.last_chunk = b""
 
     def read(self, size: int) -> bytes:
         if size > HEADER:
             raise tarfile.ReadError(f"a header of {size} bytes")
-        self.last = self.file.read(size)
-        self.position += len(self.last)
-        return self.last
+        self.last_chunk = self.file.read(size)
+        self.position += len(self.last_chunk)
+        return self.last_chunk
 
     def tell(self) -> int:
         return self.position
@@ -104,9 +104,9 @@ class _Forward:
                 raise tarfile.ReadError("unexpected end of data")
 
     def finish(self) -> None:
-        """Check that it ends with its two blocks of zeros (tarfile also stops at a bad header), and as compressed."""
+        """Check that the file ends with two blocks of zeros (`tarfile` also stops at a bad header), and read its rest."""
         end = bytes(tarfile.BLOCKSIZE)
-        if self.last != end or self.read(len(end)) != end:
+        if self.last_chunk != end or self.read(len(end)) != end:
             raise tarfile.ReadError("its end is missing")
         while self.read(CHUNK):
             pass

@@ -1,4 +1,4 @@
-"""Zip archives, also encrypted ones."""
+"""Zip archives, including encrypted ones."""
 
 import stat
 import zipfile
@@ -8,7 +8,7 @@ from typing import Any
 from mml_lib.files.archive_formats.members import Members, check_size, is_clutter
 
 AES = 99
-"""Method of compression that stands for AES encryption, which `zipfile` does not read."""
+"""Method of compression that denotes AES encryption, which `zipfile` does not support."""
 
 
 def unpack_zip(root: Path, members: Members) -> None:
@@ -35,7 +35,7 @@ def unpack_zip(root: Path, members: Members) -> None:
 
 
 def _opened(members: Members) -> Any:
-    """Return an open archive; encryption by AES needs the package pyzipper."""
+    """Open an archive. AES encryption needs the package pyzipper."""
     zipped = zipfile.ZipFile(members.archive)
     if all(info.compress_type != AES for info in zipped.infolist()):
         return zipped
@@ -52,7 +52,7 @@ def _extract(zipped: Any, info: Any, root: Path, members: Members) -> None:
         zipped.extract(info, root, pwd=password.encode())
     except FileExistsError:
         raise
-    except Exception as error:  # a wrong password may pass the check byte, and lead to any error of decompression
+    except Exception as error:  # a wrong password may pass the check byte, so that decompression fails in any way
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise members.wrong_password() from error

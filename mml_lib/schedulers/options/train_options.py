@@ -77,7 +77,7 @@ class TrainOptions(Options):
             raise ValueError("pipeline_keys mean nothing without use_blueprint")
         if self.follows and (self.use_blueprint is not None or self.multitask):
             other = "use_blueprint" if self.use_blueprint is not None else "multitask"
-            raise ValueError(f"suggestion goes with no {other}; leave one of them out")
+            raise ValueError(f"suggestion cannot be combined with {other}; leave one of them out")
         if self.pipeline_keys == []:
             raise ValueError("pipeline_keys name no section; name some, or leave them out to take all but the seed")
         return self

@@ -83,7 +83,7 @@ def check_objectives(options: Search, objectives: Sequence[Objective], base: Pip
         MMLError: the first reason.
     """
     if base.content.get("tune"):
-        raise MMLError("search: trials are not tuned, so it goes with no tune; leave one of them out")
+        raise MMLError("search: it cannot be combined with tune, because trials are not tuned; leave one of them out")
     if any(objective.name == "loss" for objective in objectives):
         for key in options.space:
             if key.split(".")[0] in LOSSES:
@@ -165,7 +165,7 @@ def check_limits(options: Search, base: Pipeline) -> None:
         if "trainer" in options.space or f"trainer.{limit}" in options.space:
             raise MMLError(f"search.space.trainer.{limit}: {name} decides how long trials are trained; leave it out")
         if limit != "max_epochs" and base.content["trainer"].get(limit) is not None:
-            raise MMLError(f"search.{name}: it goes with no trainer.{limit}; leave one of them out")
+            raise MMLError(f"search.{name}: it cannot be combined with trainer.{limit}; leave one of them out")
 
 
 def check_rungs(options: Search, rungs: Sequence[Rung], base: Pipeline) -> None:

@@ -93,7 +93,7 @@ def test_a_list_for_one_task_type_leaves_the_others():
 
 
 def test_transforms_that_no_task_type_would_use_are_refused():
-    with pytest.raises(MMLError, match="augmentations: every task type has a list of its own"):
+    with pytest.raises(MMLError, match="augmentations: every task type has its own list"):
         study(augmentations={"preset": "default", "transforms": [FLIP]})
 
 

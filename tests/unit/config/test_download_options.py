@@ -50,9 +50,9 @@ def test_addresses_and_names_of_files(download: dict[str, str], address: str, na
     [
         ({"sha256": SHA256}, "one of the keys url, manual .* and kaggle"),
         (MANUAL | {"url": "https://x/y.zip"}, "one of the keys url, manual .* and kaggle"),
-        ({"manual": "a.zip", "sha256": SHA256}, "manual and from belong together"),
-        ({"url": "https://x/y.zip", "from": "https://x", "sha256": SHA256}, "manual and from belong together"),
-        ({"url": "https://x/y.zip", "file": "a.csv", "sha256": SHA256}, "file names one file of kaggle"),
+        ({"manual": "a.zip", "sha256": SHA256}, "manual needs from, and from needs manual"),
+        ({"url": "https://x/y.zip", "from": "https://x", "sha256": SHA256}, "manual needs from, and from needs manual"),
+        ({"url": "https://x/y.zip", "file": "a.csv", "sha256": SHA256}, "file is one file of a Kaggle data set"),
         (MANUAL | {"manual": "../a.zip"}, r"downloads\.0\.manual: '\.\./a\.zip' is not a file name"),
         ({"url": "https://x/y.zip", "sha256": "12"}, r"downloads\.0\.sha256: '12' is not a SHA-256 checksum"),
         ({"url": "https://x/y.zip", "md5": "12"}, r"downloads\.0\.md5: '12' is not an MD5 checksum"),

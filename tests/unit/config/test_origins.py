@@ -95,13 +95,13 @@ CASES = {
         "  # nothing",
         "tasks:\n  b+nested~0:",
         [],
-        r"second.yaml: tasks.b\+nested~0: its base 'b' is not among the tasks.* (line 2)",
+        r"second.yaml: tasks.b\+nested~0: its base 'b' is not a task of the study.* (line 2)",
     ),
     "options of a task with tags": (
         "  # nothing",
         "tasks:\n  b: {creator: digits}\n  b+nested~0: {exclude: a.csv}",
         [],
-        r"second.yaml: tasks.b\+nested~0: .*derived from b with all its options, exclude too.* (line 3)",
+        r"second.yaml: tasks.b\+nested~0: .*has all options of b, including exclude.* (line 3)",
     ),
     "paths that are none": ("", "seed: 1", ["paths=3"], "--config: paths: input should be a valid dictionary, not 3"),
     "list for keys": (
@@ -156,10 +156,10 @@ def test_sentence_of_a_check_gets_its_place(folder: Path, sentence: str, placed:
 
 
 UNREADABLE = {
-    "nothing": ("", "is empty; a study file has keys, project and tasks at least"),
+    "nothing": ("", "is empty; a study file needs the keys project and tasks"),
     "a comment": ("# project: x", "is empty"),
-    "a list": ("- project", "holds a list; a study file has keys at its top"),
-    "a word": ("project", "holds a single value"),
+    "a list": ("- project", "contains a list; a study file has keys at its top"),
+    "a word": ("project", "contains a single value"),
     "a tab": ("tasks:\n\tt: 1", r"indent by spaces, not by tabs \(line 2\)"),
     "an @": ("project: x\nname: @x", r"put the value in quotes \(line 2\)"),
     "a colon": ("project: a: b", "put the value in quotes"),
@@ -168,7 +168,7 @@ UNREADABLE = {
     "a key given twice": ("seed: 1\nseed: 2", "the key 'seed' appears twice, in lines 1 and 2; keep one"),
     "a nested key given twice": ("a: {b: 1, b: 1}", "the key 'b' appears twice"),
     "a list for a key": ("? [a]\n: b", "a key has to be a word"),
-    "a list that holds itself": ("a: &a [*a]", r"an alias stands for what it is part of \(line 1\)"),
+    "a list that holds itself": ("a: &a [*a]", r"an alias refers to a section that contains it \(line 1\)"),
     "an object": ("a: !!python/object:os.system x", "could not determine a constructor"),
     "an expression that fails": ("__use_yte__: true\nseed: ?1/0", r"its expressions \(__use_yte__\) fail"),
 }

@@ -133,7 +133,7 @@ def test_switch_in_the_place_of_a_name_is_refused_with_the_quoting_that_helps(tm
 
 
 def test_null_in_the_place_of_a_class_is_refused(tmp_path: Path):
-    with pytest.raises(MMLError, match=r"study\.yaml: tasks\.u\.idx_to_class\.0: there is no value, or null.*'null'"):
+    with pytest.raises(MMLError, match=r"study\.yaml: tasks\.u\.idx_to_class\.0: the value is missing or null.*'null'"):
         load(tmp_path, BASE + "  u: {creator: fake, idx_to_class: {0: null}}")
 
 

@@ -161,7 +161,7 @@ def test_a_wrong_or_missing_password_is_one_line_without_it(tmp_path: Path, name
     else:
         seven_zip(path, FILES, "open", name == "hidden.7z")
     assert "s3cret" not in refused(path, "password is wrong", password="s3cret")
-    refused(path, "state the key password of the download")
+    refused(path, "set the key password of the download")
 
 
 def test_aes_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -232,11 +232,11 @@ def test_inner_archives_are_as_safe_as_outer_ones(tmp_path: Path):
     cut = write_zip(tmp_path / "outer.zip", [(zip_info("bad.zip"), bad[:-30])])
     refused(cut, "outer.zip/bad.zip is damaged or cut off", nested=True)
     clash = [(zip_info("bad.zip"), bad), (zip_info("bad/a.png"), b"a")]
-    refused(write_zip(tmp_path / "outer.zip", clash), "bad lies beside it", nested=True)
+    refused(write_zip(tmp_path / "outer.zip", clash), "there is bad beside it", nested=True)
 
 
 def test_archives_in_each_other_have_a_limit(tmp_path: Path):
     content = b"x"
     for _ in range(NESTING + 2):
         content = write_zip(tmp_path / "x.zip", [(zip_info("x.zip"), content)]).read_bytes()
-    refused(tmp_path / "x.zip", f"more than {NESTING} archives lie inside each other|damaged", nested=True)
+    refused(tmp_path / "x.zip", f"more than {NESTING} archives are nested|damaged", nested=True)

@@ -186,7 +186,9 @@ def test_a_damaged_file_is_told_and_the_others_are_rewritten(tmp_path: Path):
     fm = former_project(tmp_path)
     sealed = next(path for path in paths_of(fm) if checksum_path(path).exists())
     sealed.write_bytes(sealed.read_bytes() + b" ")
-    with pytest.raises(MMLError, match=rf"{sealed.name} is damaged .*; then upgrade again, all else is done"):
+    with pytest.raises(
+        MMLError, match=rf"{sealed.name} is damaged .*; then upgrade again \(all other files are upgraded\)"
+    ):
         upgrade(fm)
     assert [entry.path for entry in find_outdated(fm)[0]] == [str(sealed.relative_to(fm.proj_path))]
 

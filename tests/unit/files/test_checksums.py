@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.files.checksums import checksum_path, name_command, seal, seal_outputs, verify
+from mml_lib.files.checksums import checksum_path, set_command, seal, seal_outputs, verify
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_checksums_are_those_of_sha256sum(sealed: Path, folder: Path):
 def test_a_message_gives_the_command_of_this_study(sealed: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MML_COMMAND", "")
     monkeypatch.setenv("MML_PROJECT", "")
-    name_command(["train", "--configfile", "my study.yaml", "--cores", "2"])
+    set_command(["train", "--configfile", "my study.yaml", "--cores", "2"])
     sealed.write_text("")
     with pytest.raises(MMLError) as caught:
         verify(sealed)

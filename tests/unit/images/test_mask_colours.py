@@ -163,7 +163,7 @@ def test_colours_that_tell_nothing_apart_are_refused(name: str):
 
 def test_colours_beside_numbers_or_without_masks_are_refused():
     colors = {"background": BLACK, "lesion": RED}
-    with pytest.raises(ValueError, match="colors and idx_to_class both say"):
+    with pytest.raises(ValueError, match="colors and idx_to_class both define"):
         Task(**SHAPES, colors=colors, idx_to_class=LESION)
     with pytest.raises(MMLError, match=r"tasks\.t\.colors: a classification has no masks"):
         TaskIdentity.of("t", Task(creator="fake", colors=colors))

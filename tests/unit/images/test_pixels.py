@@ -247,7 +247,7 @@ def test_colours_of_images_without_any_are_not_balanced(tmp_path: Path):
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        ({"channels": [0, 0]}, ["tasks.t.images.channels: ", "0 is stated twice"]),
+        ({"channels": [0, 0]}, ["tasks.t.images.channels: ", "0 appears twice"]),
         ({"channels": []}, ["tasks.t.images.channels is empty", "at least one"]),
         ({"window": {"center": 1, "width": 0}}, ["tasks.t.images.window.width: ", "greater than 0"]),
         ({"window": []}, ["tasks.t.images.window is empty", "at least one"]),

@@ -151,8 +151,8 @@ def test_suggestion_without_a_source_is_refused_by_what_starts_from_it(tmp_path:
     [
         ({}, {"pivot": {}}, "suggest: the study has no pivot"),
         ({"suggestion": 0}, {}, "suggestion.*equal to 1"),
-        ({"use_blueprint": "b"}, {}, "suggestion goes with no use_blueprint"),
-        ({"multitask": True}, {}, "suggestion goes with no multitask"),
+        ({"use_blueprint": "b"}, {}, "suggestion cannot be combined with use_blueprint"),
+        ({"multitask": True}, {}, "suggestion cannot be combined with multitask"),
         (TL | {"suggestion": None}, {}, "pretrain_task: suggested .*mode.suggestion"),
         (TL | {"model_selection": "0a1b2c3d"}, {}, "model_selection: .*performance"),
         (TL, {"arch": {"preset": "timm", "name": "test_vit"}},

@@ -17,14 +17,14 @@ MISTAKES = [
     ({"space": {}}, "search.space is empty"),
     ({"objective": []}, "search.objective is empty"),
     ({"folds": []}, "search.folds is empty"),
-    ({"space": {"optimizer.lr": None}}, "search.space.optimizer.lr: null is no range"),
-    ({"space": {"optimizer.lr": 0.1}}, "search.space.optimizer.lr: 0.1 is no range"),
+    ({"space": {"optimizer.lr": None}}, "search.space.optimizer.lr: null is not a range"),
+    ({"space": {"optimizer.lr": 0.1}}, "search.space.optimizer.lr: 0.1 is not a range"),
     ({"space": {"optimizer": {"lr": [0.1, 0.2]}}}, "write optimizer.lr"),
     ({"space": {"optimizer": {"lr": {"low": 0.1, "high": 0.2}}}}, "write optimizer.lr"),
     ({"space": {"optimizer. lr": [0.1, 0.2]}}, "write optimizer.lr"),
     ({"space": {"optimizer..lr": [0.1, 0.2]}}, "write optimizer.lr"),
     ({"space": {"optimizer.": ["adamw", "sgd"]}}, "write optimizer"),
-    ({"space": {"optimizer.lr": {"low": 0, "high": float("inf")}}}, "two finite ends"),
+    ({"space": {"optimizer.lr": {"low": 0, "high": float("inf")}}}, "must be finite"),
     ({"space": {BATCH: {"low": 16.0, "high": 64.0}}}, "write low, high and step as integers"),
     ({"space": {BATCH: {"low": 16, "high": 64, "step": 0.5}}}, "16.5 lies in the range"),
     ({"space": RATE, "start": [{"optimizer.lr": 0.15}]}, "write 0.16"),
@@ -44,7 +44,7 @@ def test_a_mistake_in_a_search_is_refused_with_a_remedy(tmp_path: Path, section:
 
 
 def test_a_search_is_refused_beside_a_tuning_that_its_trials_would_not_have(tmp_path: Path):
-    with pytest.raises(MMLError, match="no tune"):
+    with pytest.raises(MMLError, match="combined with tune"):
         planned({}, tmp_path, tasks=TASKS, search={"space": RATE, "trials": 6}, tune={"lr": True})
 
 

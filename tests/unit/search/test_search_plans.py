@@ -272,7 +272,7 @@ REFUSED = [
                 "space": {**SPACE, "optimizer.eps": SPACE["optimizer.lr"]},
             }
         },
-        "no sampler cmaes; set sampler: tpe",
+        "combined with sampler: cmaes; set sampler: tpe",
     ),
     (
         {"search": {"hyperband": {"min_epochs": 4}}, "trainer": {"min_epochs": 2}},

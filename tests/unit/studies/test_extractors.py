@@ -134,12 +134,12 @@ def test_a_fold_that_a_task_of_the_study_does_not_have_is_named(tmp_path: Path):
 @pytest.mark.parametrize(
     ("section", "sentence"),
     [
-        ({"arch": "resnet18", "task": "b"}, "features: arch and task name two backbones"),
-        ({"pretrained": True, "task": "b"}, "features: pretrained is for arch"),
-        ({"fold": 0}, "features: fold is that of a trained network"),
+        ({"arch": "resnet18", "task": "b"}, "features: arch and task both name a backbone"),
+        ({"pretrained": True, "task": "b"}, "features: pretrained applies to arch"),
+        ({"fold": 0}, "features: fold applies to a trained network"),
         ({"pooling": "token"}, r"features\.pooling: .*'pooled' or 'tokens'"),
         ({"batch_sise": 3}, r"unknown key 'features\.batch_sise', did you mean 'batch_size'"),
-        ({"model_selection": "best"}, r"features\.model_selection: there is no way 'best'.*performance"),
+        ({"model_selection": "best"}, r"features\.model_selection: there is no selection 'best'.*performance"),
         ({"run": "abc"}, r"features\.run: 'abc' is not a run id"),
         ({"preset": "dinov3"}, r"features: there is no preset 'dinov3', did you mean 'dinov2'"),
         ({"preprocessing": "size23"}, r"preprocessing: there is no preset 'size23', did you mean 'size32'"),

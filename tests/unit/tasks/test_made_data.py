@@ -100,7 +100,7 @@ def test_creators_without_paths_are_refused(change: dict):
 
 def test_data_have_one_origin():
     download = {"url": "https://example.org/a.zip", "sha256": "ab" * 31 + "cd"}
-    with pytest.raises(ValidationError, match="two origins"):
+    with pytest.raises(ValidationError, match="both define the origin"):
         Task(**MADE, downloads=[download])
 
 
