@@ -1,15 +1,13 @@
 """Derive a task from its base by its last tag."""
 
-from dataclasses import replace
-
 from mml_lib.config.task_options import SEPARATOR
-from mml_lib.images.surveying import digest_images
+from mml_lib.images.surveying import with_digests
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_weights
 from mml_lib.tasks.sharing.nested_division import NestedDivision
-from mml_lib.tasks.sharing.redelivery import deliver_again
+from mml_lib.tasks.sharing.redelivery import deliver_places
 from mml_lib.tasks.splits.dividing import Splitting
 from mml_lib.tasks.tags import apply_tag
 
@@ -19,8 +17,8 @@ base = TaskDescription.read(snakemake.input.base)
 nested = None
 if snakemake.input.dataset:
     division, manifest = snakemake.params.division, Dataset.read(snakemake.input.dataset)
-    manifest = replace(manifest, digests=digest_images(manifest, snakemake.threads))  # older manifests have none
-    places = deliver_again(division, manifest.folder, places=True) if division["arguments"] is not None else None
+    manifest = with_digests(manifest, snakemake.threads)
+    places = deliver_places(division, manifest.folder)
     nested = NestedDivision(manifest, places, division["name"], Splitting.of(definition)).nested
 
 tag = definition["name"].split(SEPARATOR)[-1]

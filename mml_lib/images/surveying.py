@@ -187,7 +187,7 @@ def _are_numbered(channels: Sequence[str]) -> bool:
 
 
 def digest_images(dataset: Dataset, threads: int) -> list[str]:
-    """Return the content digest of each image of a data set, those of its manifest where it has some.
+    """Return the content digest of each image of a data set, from its manifest if it contains them.
 
     Raises:
         MMLError: a file is missing or damaged.
@@ -199,6 +199,15 @@ def digest_images(dataset: Dataset, threads: int) -> list[str]:
         samples = dataset.delivery.samples
         surveys = pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image), rows)
         return [survey.digest for survey in surveys]
+
+
+def with_digests(dataset: Dataset, threads: int) -> Dataset:
+    """Return a data set with the content digest of each image. Manifests of an older MML contain none.
+
+    Raises:
+        MMLError: a file is missing or damaged.
+    """
+    return replace(dataset, digests=digest_images(dataset, threads))
 
 
 def _choose_conversion(

@@ -275,6 +275,22 @@ def check_weights(task: TaskDescription) -> None:
             raise MMLError(f"{task.header['name']}: all samples of {part} have the weight 0; raise some of them")
 
 
+def check_created(task: TaskDescription, planned: Mapping[str, Any] | None, data_splits: Collection[str]) -> list[str]:
+    """Check a new task, and return warnings about its labels.
+
+    Args:
+        task: description of the created task.
+        planned: type, folds and splits in the plan; None: there was no plan.
+        data_splits: splits that the data define.
+
+    Raises:
+        MMLError: weights leave nothing to train, validate or test on, or the task differs from its plan.
+    """
+    check_weights(task)
+    check_planned(task, planned, data_splits)
+    return one_sided_labels(task.header)
+
+
 def one_sided_labels(header: Mapping[str, Any]) -> list[str]:
     """Return a warning for each split and fold of a task in which all known entries of a label are equal."""
     return [

@@ -103,8 +103,7 @@ class TaskIdentity:
         Args:
             name: name of the task.
             task: section of the study for the task.
-            first_state: function from the folder name of a data set to the fingerprint of the rule-made data from
-                which it was first created. Later data with another fingerprint are another data set.
+            first_state: function from a data set's folder name to the fingerprint of its first rule-made data.
             dataset: data set whose images the task shares; None: it has its own.
             exclude: identity of the samples that tables exclude.
 
@@ -113,24 +112,18 @@ class TaskIdentity:
         """
         creator = get_creator(f"tasks.{name}", task.creator)
         survey = _survey(name, task, creator, dataset)
-        targets = division = None
-        if dataset is None:
-            source = creator.with_new_state(creator.identity(task, survey), first_state)
-        else:
-            source, targets = dict(dataset.source), dataset.targets(task, survey)
-            division = dataset.division(task) if TASK_TYPES[survey.task_type].is_learnable else None
+        source = (
+            dict(dataset.source) if dataset else creator.with_new_state(creator.identity(task, survey), first_state)
+        )
+        targets = dataset.targets(task, survey) if dataset else None
+        division = dataset.division(task) if dataset and TASK_TYPES[survey.task_type].is_learnable else None
         split = {key: getattr(task, key) for key in DIVISION}
         idx_to_class, colors_by_class = _with_unknown(name, task, survey.task_type)
         colors = _in_order(colors_by_class)
         planned = _planned(name, task, survey)
         content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(idx_to_class)}
-        optional = {
-            "colors": colors,
-            "targets": targets,
-            "division": division,
-            "exclude": exclude,
-            "groups": GROUPS_VERSION if planned["is_grouped"] else None,
-        }
+        groups = planned["is_grouped"] and GROUPS_VERSION
+        optional = {"colors": colors, "targets": targets, "division": division, "exclude": exclude, "groups": groups}
         return cls(
             name=name,
             id=digest(content | {key: value for key, value in optional.items() if value}),

@@ -1,9 +1,8 @@
-"""Steps of a finished study, done again to count what they do: `python -m tests.support.counted_steps`.
+"""Counts of steps of a finished study, which run again: `python -m tests.support.counted_steps`.
 
-Its arguments are the `python` of a warm process, the study file, in the folder of the study, and an artefact of its
-project. The last line is JSON: for each rule what its step imports
-in a process of its own, and which calls it makes and how many bytes it writes in a fork of a process that has imported
-everything.
+Run it in the folder of the study. The arguments are the `python` of a warm process, the study file, and an artefact of
+its project. The last line is JSON: for a step of each rule, the number of modules that it imports in a process of its
+own, and of its calls and written bytes in a fork of a process that has imported everything.
 """
 
 import json
@@ -31,10 +30,10 @@ with open("step.pickle", "rb") as file:
 
 COLD = f"""{HEAD}
 before = set(sys.modules)
-def note():
+def write_counts():
     with open("noted.json", "w") as file:
         json.dump(len(set(sys.modules) - before), file)
-atexit.register(note)
+atexit.register(write_counts)
 runpy.run_path(snakemake.script, {{"snakemake": snakemake}})
 """
 
@@ -46,31 +45,31 @@ def written():
     with open("/proc/self/io") as file:
         return int(dict(line.split(":") for line in file)["wchar"])
 before = written()
-def note():
+def write_counts():
     profile.disable()
     counts = {{"bytes": written() - before, **counted(profile)}}
     with open("noted.json", "w") as file:
         json.dump(counts, file)
-atexit.register(note)
+atexit.register(write_counts)
 profile.enable()
 runpy.run_path(snakemake.script, {{"snakemake": snakemake}})
 """
 
 
 def main(python: str, study: str, artefact: str) -> None:
-    """Do the steps that make an artefact of the project again, one of each rule, and print their counts."""
+    """Run again a step of each rule that an artefact of the project needs, and print the counts."""
     counts: dict[str, dict[str, Any]] = {}
     with parsed_workflow(SNAKEFILE, [study], {}) as workflow:
         folder = workflow.globals["study"].fm.proj_path
         for step in steps_for(workflow, str(folder / artefact), {}).values():
-            of_rule = counts[step.rule] = note(step, python, WARM)
+            rule_counts = counts[step.rule] = counts_of_run(step, python, WARM)
             if step.rule in COLD_RULES:
-                of_rule["imports"] = note(step, sys.executable, COLD)
+                rule_counts["imports"] = counts_of_run(step, sys.executable, COLD)
     print(json.dumps(counts))
 
 
 def steps_for(workflow: "Workflow", path: str, steps: dict[str, "Snakemake"]) -> dict[str, "Snakemake"]:
-    """Return a step of each rule that a file needs, by rule, those of its inputs first."""
+    """Return a step of each rule that a file needs, by rule; steps of its inputs come first."""
     rule = next(rule for rule in workflow.rules if rule.script and rule.is_producer(path))
     if rule.name not in steps:
         step = step_of(workflow, rule.name, 1, rule.get_wildcards(path))
@@ -80,8 +79,8 @@ def steps_for(workflow: "Workflow", path: str, steps: dict[str, "Snakemake"]) ->
     return steps
 
 
-def note(step: "Snakemake", python: str, source: str) -> Any:
-    """Run the script of a step, and return what it notes at its end."""
+def counts_of_run(step: "Snakemake", python: str, source: str) -> Any:
+    """Run the script of a step, and return the counts that it writes at its end."""
     for output in map(Path, step.output):
         shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
     Path("step.pickle").write_bytes(pickle.dumps(step))

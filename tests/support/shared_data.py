@@ -13,7 +13,7 @@ from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.sharing.matching import match_samples
-from mml_lib.tasks.sharing.redelivery import deliver_again
+from mml_lib.tasks.sharing.redelivery import deliver_places
 from mml_lib.tasks.sharing.shared_division import divide_images, take_division
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.dividing import Splitting
@@ -56,9 +56,9 @@ def assignment_of(tasks: StudyTasks, name: str, dataset: Dataset) -> dict[str, t
     targets = Targets.of(matched, definition["idx_to_class"], name, definition.get("colors"))
     splitting, copies = Splitting.of(definition), Copies(matched, name)
     if division := tasks.division(definition):
-        places = None if division["arguments"] is None else deliver_again(division, FOLDER, places=True)
-        of_images = divide_images(dataset, places, division["name"], splitting)
-        assignment = take_division(of_images, matched, rows, targets, name, copies)
+        places = deliver_places(division, FOLDER)
+        divided_images = divide_images(dataset, places, division["name"], splitting)
+        assignment = take_division(divided_images, matched, rows, targets, name, copies)
     else:
         assignment = assign(matched.delivery.samples, targets, name, splitting, copies)
     files = [Path(sample.image).name for sample in matched.delivery.samples]

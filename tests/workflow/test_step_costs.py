@@ -1,18 +1,14 @@
-"""Costs of steps: what they import, the files they look at and the bytes they write, counted rather than timed.
+"""Costs of steps: imported modules, file operations and written bytes, counted rather than timed.
 
 The limits are a tenth to a fifth above the counts, which are the same in each run.
 """
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from base64 import b64decode
 
 import pytest
 
-from mml_lib.config.pipeline_folder import LIBRARY
+from tests.support.printed_json import printed_json
 from tests.support.warm_steps import warm_python
 from tests.support.workplaces import Workplace
 
@@ -21,7 +17,7 @@ pytestmark = pytest.mark.long
 Counts = dict[str, dict[str, int]]
 
 IN_A_FORK = {
-    # calls of functions, files whose state is asked for, opened files, listed folders
+    # calls of functions, calls of stat, opened files, listed folders
     "write_pipeline": (25_000, 14, 12, 6),
     "create_dataset": (45_000, 85, 68, 7),
     "create_task": (34_000, 36, 29, 20),
@@ -33,7 +29,7 @@ IN_A_FORK = {
     "summarize": (76_000, 54, 34, 10),
     "finish_exp": (60_000, 95, 46, 20),
 }
-"""The most that a step does in a fork of the warm process, in a study of two tiny networks."""
+"""Largest counts of a step in a fork of the warm process, in a study of two tiny networks."""
 
 IMPORTED = {
     "write_pipeline": 350,
@@ -42,7 +38,7 @@ IMPORTED = {
     "test_fold": 550,
     "summarize": 900,
 }
-"""The most modules that light steps import in a process of their own."""
+"""Largest number of modules that light steps import in a process of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +46,13 @@ def counts(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Cou
     """Counts of a step of each rule of a tiny study."""
     folder = tmp_path_factory.mktemp("counted") / "study"
     shutil.copytree(finished.folder, folder, symlinks=True)
-    command = [sys.executable, "-m", "tests.support.counted_steps", str(warm_python())]
-    printed = subprocess.run(
-        [*command, "study.yaml", "RESULTS/train.json"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
-        text=True,
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout
-    counted: Counts = json.loads(printed.splitlines()[-1])
+    counted: Counts = printed_json(folder, "counted_steps", str(warm_python()), "study.yaml", "RESULTS/train.json")
     assert counted.keys() == IN_A_FORK.keys()
     return counted
 
 
 @pytest.mark.parametrize("rule", IN_A_FORK)
-def test_step_in_a_fork_makes_few_calls_and_looks_at_few_files(rule: str, counts: Counts):
+def test_step_in_a_fork_makes_few_calls_and_file_operations(rule: str, counts: Counts):
     kinds = ("calls", "stats", "opens", "listings")
     limits = dict(zip(kinds, IN_A_FORK[rule], strict=True))
     assert {kind: counts[rule][kind] for kind in kinds if counts[rule][kind] > limits[kind]} == {}

@@ -62,53 +62,56 @@ def write_export(
     Raises:
         MMLError: the network cannot be traced, or differs from the stored predictions.
     """
-    member = predictor.members[0]
     checks = [ExportCheck(member, struct, Dataset.read(dataset).sizes) for member in predictor.members]
-    check, name = checks[0], member.run if predictor.ensemble is None else ENSEMBLE
-    model: ExportedNetwork | ExportedEnsemble = ExportedNetwork(member.group)
-    if predictor.ensemble is None:
-        differences = {"networks": check.of_networks(stored)}
-    else:
-        _check_members(predictor)
-        pairs = zip(checks, stored, strict=True)
-        differences = {"networks": max(of_member.of_networks([own]) for of_member, own in pairs)}
-        model = ExportedEnsemble([one.group for one in predictor.members], predictor.ensemble)
+    check, ids = checks[0], stored[0].ids.tolist()
+    name = predictor.members[0].run if predictor.ensemble is None else ENSEMBLE
+    model, differences = _checked_model(predictor, checks, stored)
     refuse_differences(differences, name)
-    ids = stored[0].ids.tolist()
-    example = check.example(ids)
-    files = _write_graph(model, check, example, ids, folder)
-    if files.lacking:
-        warn(f"export of run {name}: ONNX lacks {files.lacking}; there is model.pt2 (torch.export) alone")
-    if files.torch is None:
-        warn(f"export of run {name}: torch.export takes no images as small as these; there is model.onnx alone")
-    differences |= check.of_graphs(model, files.runners, ids)
-    of_outputs = (
-        check.of_outputs(files.runners, stored)
-        if of_ensemble is None
-        else check.of_ensemble(files.runners, of_ensemble)
-    )
-    for form, difference in of_outputs.items():
-        differences[form] = max(differences[form], difference)
+    files = _write_graph(model, check, check.example(ids), ids, folder)
+    _warn_about_missing_graphs(files, name)
+    graphs, runners = check.of_graphs(model, files.runners, ids), files.runners
+    outputs = check.of_outputs(runners, stored) if of_ensemble is None else check.of_ensemble(runners, of_ensemble)
+    differences |= {form: max(difference, outputs.get(form, 0.0)) for form, difference in graphs.items()}
     refuse_differences(differences, name)
     checked = {"split": split, "samples": len(ids), "largest_differences": differences}
     description = describe_export(predictor, networks, model, files, checked, tta)
-    preparation, task_type = member.preparation, predictor.task_type
-    script, problem = script_text(
-        preparation.conversion,
-        preparation.transforms,
-        task_type,
-        member.group.networks[0].window is not None,
-        has_masks(task_type),
-    )
-    description["script_lacks"] = problem or None
-    card = card_text(
-        description, struct.header, read_pipeline(networks[0]), member.group.networks[0].network, metrics, options
-    )
-    (folder / DESCRIPTION).write_text(description_text(description), encoding="utf-8")
-    (folder / CARD).write_text(card, encoding="utf-8")
-    if files.onnx is not None:
-        (folder / SCRIPT).write_text(script, encoding="utf-8")
+    script, description["script_lacks"] = _script(predictor)
+    network = predictor.members[0].group.networks[0].network
+    card = card_text(description, struct.header, read_pipeline(networks[0]), network, metrics, options)
+    texts = {DESCRIPTION: description_text(description), CARD: card} | ({SCRIPT: script} if files.onnx else {})
+    for file_name, text in texts.items():
+        (folder / file_name).write_text(text, encoding="utf-8")
     return differences
+
+
+def _checked_model(
+    predictor: Predictor, checks: Sequence[ExportCheck], stored: Sequence[AnyPredictions]
+) -> tuple[ExportedNetwork | ExportedEnsemble, dict[str, float]]:
+    """Return the model to export, and under `networks` their largest difference from the stored predictions."""
+    if predictor.ensemble is None:
+        return ExportedNetwork(predictor.members[0].group), {"networks": checks[0].of_networks(stored)}
+    _check_members(predictor)
+    pairs = zip(checks, stored, strict=True)
+    differences = {"networks": max(check.of_networks([predictions]) for check, predictions in pairs)}
+    return ExportedEnsemble([member.group for member in predictor.members], predictor.ensemble), differences
+
+
+def _warn_about_missing_graphs(files: GraphFiles, name: str) -> None:
+    """Warn if one of the two forms of the graph could not be written."""
+    if files.lacking:
+        warn(f"export of run {name}: ONNX lacks {files.lacking}; the export contains model.pt2 (torch.export) only")
+    if files.torch is None:
+        warn(f"export of run {name}: torch.export does not support images as small as these; there is only model.onnx")
+
+
+def _script(predictor: Predictor) -> tuple[str, str | None]:
+    """Return the script that runs the graph, and the step that it lacks, if any."""
+    member, task_type = predictor.members[0], predictor.task_type
+    preparation, uses_windows = member.preparation, member.group.networks[0].window is not None
+    script, problem = script_text(
+        preparation.conversion, preparation.transforms, task_type, uses_windows, has_masks(task_type)
+    )
+    return script, problem or None
 
 
 def _write_graph(

@@ -46,7 +46,7 @@ def unpack_tar(root: Path, members: Members) -> None:
 
 
 def _target(member: tarfile.TarInfo, path: str, members: Members) -> str:
-    """Return the target of a link below the root. Hard links are relative to the root, symbolic links to their folder."""
+    """Return the target of a link below the root; hard links are relative to the root, others to their folder."""
     link = member.linkname
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link) if member.issym() else link)
     if link.startswith("/") or target.split("/")[0] == "..":
@@ -104,7 +104,7 @@ class _Forward:
                 raise tarfile.ReadError("unexpected end of data")
 
     def finish(self) -> None:
-        """Check that the file ends with two blocks of zeros (`tarfile` also stops at a bad header), and read its rest."""
+        """Check that two blocks of zeros end the file, because `tarfile` also stops at a bad header; read the rest."""
         end = bytes(tarfile.BLOCKSIZE)
         if self.last_chunk != end or self.read(len(end)) != end:
             raise tarfile.ReadError("its end is missing")

@@ -1,6 +1,7 @@
-"""Overlaps: images that one task holds out and another learns, whatever data set, table, tag or archive brings them."""
+"""Overlaps: images that one task holds out and another trains on, from whatever data set or table."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,12 +21,12 @@ WORDS = {"test": "test", "val": "validation", "fold": "validation"}
 
 @dataclass(frozen=True)
 class Overlap:
-    """Images of a part of one task that another learns.
+    """Images of a held-out part of one task that are training images of another.
 
     Args:
-        guard: the guard that compared both.
-        part: of the task that is tested.
-        images: id of a sample of the learned task, and of one of the tested task, for each image.
+        guard: guard that compared the tasks.
+        part: part of the tested task.
+        images: ids of a sample of the learned task and of a sample of the tested task, for each image.
     """
 
     guard: ImageGuard
@@ -34,9 +35,11 @@ class Overlap:
 
     @property
     def message(self) -> str:
-        """The refusal of these images."""
+        """Error about these images."""
         learned, tested = self.guard.learned[0], self.guard.tested[0]
-        files = summarized(f"{tested}: {ours} = {learned}: {theirs}" for theirs, ours in self.images)
+        files = summarized(
+            f"{tested}: {tested_id} = {learned}: {training_id}" for training_id, tested_id in self.images
+        )
         count = len(self.images)
         s, verb = ("", "is a training image") if count == 1 else ("s", "are training images")
         return (
@@ -46,17 +49,17 @@ class Overlap:
 
 
 def compare_images(guards: Sequence[ImageGuard], tasks: Sequence[TaskDescription]) -> list[dict[str, Any]]:
-    """Compare the images of tasks, and refuse held-out ones that are learned.
+    """Compare the images of tasks, and refuse held-out images that are training images.
 
     Args:
-        guards: which must not be learned.
+        guards: tasks to compare, and their held-out parts.
         tasks: descriptions of all tasks that the guards name.
 
     Returns:
-        each guard with the number of images that both tasks show, in whatever split.
+        Each guard with `shared`, the number of images that both tasks contain in any split.
 
     Raises:
-        MMLError: a held-out image is learned, or the images of a task are not known by their content.
+        MMLError: a held-out image is a training image, or a task has no digests of its images.
     """
     by_name = {(task.header["name"], task.header["id"]): task for task in tasks}
     compared, refused = [], []
@@ -72,18 +75,18 @@ def compare_images(guards: Sequence[ImageGuard], tasks: Sequence[TaskDescription
             ]
     for overlap in refused:
         logger.info("%s", overlap.message)
-        for theirs, ours in overlap.images:
-            logger.info("  %s = %s", ours, theirs)
+        for training_id, tested_id in overlap.images:
+            logger.info("  %s = %s", tested_id, training_id)
     if refused:
         raise MMLError(refused[0].message)
     return compared
 
 
 def images_twice(tasks: Sequence[TaskDescription]) -> list[str]:
-    """Return a line for each two data sets of which one shows most images of the other.
+    """Return a hint for each pair of data sets of which one contains most images of the other.
 
     Args:
-        tasks: descriptions of tasks; those of an older MML, whose images are not known by their content, are left out.
+        tasks: descriptions of tasks. Those of an older MML, which have no digests of images, are skipped.
     """
     images: dict[str, set[str]] = {}
     owners: dict[str, str] = {}
@@ -103,12 +106,23 @@ def images_twice(tasks: Sequence[TaskDescription]) -> list[str]:
     return lines
 
 
+def existing_images_twice(task: TaskDescription, paths: Sequence[str]) -> list[str]:
+    """Return hints about a task and each other task that shares most of its images.
+
+    Args:
+        task: a task.
+        paths: descriptions of other tasks. Those that do not exist yet are skipped.
+    """
+    others = (TaskDescription.read(path) for path in paths if os.path.isfile(path))
+    return [line for other in others for line in images_twice([other, task])]
+
+
 def _digests(task: TaskDescription) -> list[str]:
     digests = task.samples["digest"]
     if None in digests:
         raise MMLError(
-            f"the images of the task {task.header['name']} are not known by their content, as an older MML described "
-            "it; describe it anew: snakemake --forcerun create_task"
+            f"the task {task.header['name']} has no digests of its images, because an older MML described it; describe "
+            "it again: snakemake --forcerun create_task"
         )
     return digests
 
@@ -119,35 +133,35 @@ def _columns(task: TaskDescription) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _overlap(guard: ImageGuard, part: str, learned: TaskDescription, tested: TaskDescription) -> Overlap:
-    """Return the images of a part of one task that are training images of another.
+    """Return the images of a held-out part of one task that are training images of another.
 
-    Images that the tested task itself trains on, which `duplicates: allow` admits, do not count.
+    Images that the tested task itself trains on do not count; `duplicates: allow` admits them.
     """
     digests, split, fold = _columns(learned)
-    own, own_split, own_fold = _columns(tested)
+    tested_digests, tested_split, tested_fold = _columns(tested)
     trained = split == "train"
     if part == "test":
-        pairs = [(trained, own_split == "test", own_split == "train")]
+        pairs = [(trained, tested_split == "test", tested_split == "train")]
     else:
         pairs = []
         for number in range(tested.header["num_folds"]):
-            inside = (own_split == "train") & (own_fold == number)
-            seen = trained & (fold != number % max(1, learned.header["num_folds"])) if part == "fold" else trained
-            pairs.append((seen, inside, (own_split == "train") & ~inside))
+            in_fold = (tested_split == "train") & (tested_fold == number)
+            is_used = trained & (fold != number % max(1, learned.header["num_folds"])) if part == "fold" else trained
+            pairs.append((is_used, in_fold, (tested_split == "train") & ~in_fold))
     images: dict[str, tuple[str, str]] = {}
-    for seen, held_out, admitted in pairs:
-        common = (set(digests[seen]) & set(own[held_out])) - set(own[admitted])
-        images |= _named(common, (learned, digests, seen), (tested, own, held_out))
+    for is_used, held_out, admitted in pairs:
+        common = (set(digests[is_used]) & set(tested_digests[held_out])) - set(tested_digests[admitted])
+        images |= _ids_of(common, (learned, digests, is_used), (tested, tested_digests, held_out))
     return Overlap(guard, part, list(images.values()))
 
 
-def _named(common: set[str], *sides: tuple[TaskDescription, np.ndarray, np.ndarray]) -> Mapping[str, tuple[str, str]]:
-    """Return the ids of the samples of both sides that show common images, by digest, in the order of the second."""
+def _ids_of(common: set[str], *sides: tuple[TaskDescription, np.ndarray, np.ndarray]) -> Mapping[str, tuple[str, str]]:
+    """Return the ids of the samples of both tasks with common images, by digest, in the order of the second task."""
     if not common:
         return {}
     by_digest = []
-    for task, digests, chosen in sides:
-        rows = [row for row in np.flatnonzero(chosen).tolist() if digests[row] in common]
+    for task, digests, is_selected in sides:
+        rows = [row for row in np.flatnonzero(is_selected).tolist() if digests[row] in common]
         by_digest.append({digests[row]: task.samples["id"][row] for row in reversed(rows)})
     first, second = by_digest
     return {digest: (first[digest], second[digest]) for digest in reversed(second)}

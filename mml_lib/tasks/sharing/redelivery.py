@@ -1,4 +1,4 @@
-"""Redelivery: the creator of a data set that exists says what else is known of its images."""
+"""Redelivery: the creator of an existing data set delivers the targets or the places of its images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +11,10 @@ from mml_lib.tasks.dataset import Delivery
 
 
 def deliver_again(source: Mapping[str, Any], folder: Path, places: bool = False) -> Delivery:
-    """Return the delivery of a creator for a data set that exists; files that it writes are dropped.
+    """Return the delivery of a creator for an existing data set. Files that the creator writes are discarded.
 
     Args:
-        source: its `creator` and `arguments`, and whether files are `downloaded`.
+        source: `creator` and `arguments` of the data set, and whether its files are `downloaded`.
         folder: folder of the data set, with its unpacked downloads.
         places: deliver split, fold and group of all images instead of the samples of a task.
 
@@ -24,3 +24,16 @@ def deliver_again(source: Mapping[str, Any], folder: Path, places: bool = False)
     files = folder / UNPACKED if source["downloaded"] else None
     with TemporaryDirectory() as empty:
         return create(source["creator"], source["arguments"], Path(empty), files, places=places)
+
+
+def deliver_places(division: Mapping[str, Any], folder: Path) -> Delivery | None:
+    """Return split, fold and group of all images of a data set; None if its manifest contains them.
+
+    Args:
+        division: the division that the data set declares; `arguments` of the creator are None if the manifest suffices.
+        folder: folder of the data set, with its unpacked downloads.
+
+    Raises:
+        MMLError: the creator cannot read the data.
+    """
+    return None if division["arguments"] is None else deliver_again(division, folder, places=True)

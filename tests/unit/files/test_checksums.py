@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.files.checksums import checksum_path, set_command, seal, seal_outputs, verify
+from mml_lib.files.checksums import checksum_path, seal, seal_outputs, set_command, verify
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_copies_that_the_tested_task_admits_in_itself_do_not_count():
 def test_images_of_an_older_description_are_no_reason_to_go_on():
     older = task("a", "xyz", "001")
     older.samples["digest"][:] = [None] * 3
-    with pytest.raises(MMLError, match=r"a are not known by their content.*snakemake --forcerun create_task"):
+    with pytest.raises(MMLError, match=r"a has no digests of its images.*snakemake --forcerun create_task"):
         compare(older, task("b", "xyz", "t01"), "test")
 
 
