@@ -93,7 +93,7 @@ def test_a_missing_package_is_named_with_its_extra(
 ):
     (tmp_path / name).write_bytes(b"content")
     monkeypatch.setitem(sys.modules, module, None)
-    refused(tmp_path / name, rf'{module}: pip install "mml\[archives\]"')
+    refused(tmp_path / name, rf'{module}; install it by pip install "mml\[archives\]"')
 
 
 def test_a_compressed_rar_without_a_program_names_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -167,7 +167,7 @@ def test_a_wrong_or_missing_password_is_one_line_without_it(tmp_path: Path, name
 def test_aes_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     archive = aes_zip(tmp_path / "aes.zip", "open")
     monkeypatch.setitem(sys.modules, "pyzipper", None)
-    refused(archive, r'pyzipper: pip install "mml\[archives\]"', password="open")
+    refused(archive, r'pyzipper; install it by pip install "mml\[archives\]"', password="open")
 
 
 # --- archives in archives -----------------------------------------------------------------------------------------
