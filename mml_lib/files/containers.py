@@ -1,4 +1,4 @@
-"""Containers: where files of each kind state the version of their format, and how older text files are rewritten."""
+"""Containers: read the format version of files of each kind, and rewrite older text files."""
 
 import json
 import re
@@ -20,13 +20,13 @@ UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
-"""Errors of reading a damaged file."""
+"""Errors that readers of damaged files raise."""
 
 PACKED_FORMAT = "format.json"
 """File in a folder of packed images that states its format."""
 
 LARGEST_HEADER = 10**8
-"""Bytes: what safetensors allows."""
+"""Largest header of stored weights in bytes, as in safetensors."""
 
 _JSON_STAMP = re.compile(r'\s*\{\s*"format":\s*(\d+),\s*"needs_mml":\s*"([^"]*)"')
 _COMMENT = re.compile(r"# format (\d+), needs MML (\S+)\n")
@@ -36,8 +36,8 @@ class Text:
     """Files of text of one kind.
 
     Args:
-        load: returns the content of a text, with its stamp.
-        dump: returns the text of a content, with the present stamp.
+        load: function from a text to its content, including the stamp.
+        dump: function from a content to its text, with the current stamp.
     """
 
     def __init__(self, load: Callable[[str], Any], dump: Callable[[Mapping[str, Any]], str]):
@@ -45,6 +45,11 @@ class Text:
         self.dump = dump
 
     def stamp(self, path: Path) -> Mapping[str, Any]:
+        """Return the stamp of a file: `format` and `needs_mml`.
+
+        Raises:
+            OSError, ValueError: the file is missing or damaged.
+        """
         with open(path, encoding="utf-8") as file:
             beginning = file.read(200)
             if match := _JSON_STAMP.match(beginning):
@@ -55,11 +60,11 @@ class Text:
         return _stamp_in(content)
 
     def rewrite(self, path: Path, beside: Path, form: Format) -> None:
-        """Write the content of a file to `beside`, in the present format.
+        """Write the content of a file to `beside` in the current format.
 
         Raises:
-            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
-            MMLError: it is damaged, or of a newer format.
+            OSError, ValueError, KeyError, TypeError: the file is missing or damaged.
+            MMLError: the file is damaged, or has a newer format.
         """
         verify(path)
         content = form.migrated(self.load(path.read_text(encoding="utf-8")), path)
@@ -71,14 +76,14 @@ def _stamp_in(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def header_first(content: Mapping[str, Any]) -> str:
-    """Return the text of a task description: JSON whose first line, with the header, can be read alone."""
+    """Return the text of a task description: JSON whose first line, the header, can be read alone."""
     header = json.dumps({**FORMATS["description"].stamp, "header": dict(content["header"])})
     columns = ",\n".join(f"{json.dumps(key)}: {json.dumps(column)}" for key, column in content["samples"].items())
     return f'{header[:-1]},\n"samples": {{\n{columns}\n}}}}\n'
 
 
 def commented(content: Mapping[str, Any]) -> str:
-    """Return the text of a study's config, with its format in a comment, so that it can be run as a study file."""
+    """Return the text of a study's config with its format in a comment, so that it remains a study file."""
     stamp = FORMATS["study_config"].stamp
     return f"# format {stamp['format']}, needs MML {stamp['needs_mml']}\n{content['text']}"
 
@@ -98,10 +103,10 @@ def _npz_stamp(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reading_arrays(path: str | Path, kind: str) -> Iterator[dict[str, Any]]:
-    """Yield the arrays of an `.npz` file of a kind; pickled arrays are refused. Errors in the block are of its content.
+    """Yield the arrays of an `.npz` file by name. Pickled arrays are refused. Errors in the block mean a damaged file.
 
     Raises:
-        MMLError: the file is missing, damaged, or of a newer format.
+        MMLError: the file is missing or damaged, or has a newer format.
     """
     import numpy as np
 
@@ -142,16 +147,16 @@ def weights_header(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the header of stored weights from their metadata.
 
     Raises:
-        ValueError: MML has not written them.
+        ValueError: MML did not write the weights.
     """
     if not metadata or "mml" not in metadata:
-        raise ValueError("it has no header of MML")
+        raise ValueError("its header is not from MML")
     return json.loads(metadata["mml"])
 
 
 def weights_metadata(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metadata of weights of the present format."""
-    # One entry: safetensors writes several in an order that changes from process to process.
+    """Return the metadata of weights in the current format."""
+    # A single entry, because safetensors writes several in an order that differs between processes.
     return {"mml": json.dumps({**FORMATS["parameters"].stamp, **content}, sort_keys=True)}
 
 
@@ -160,10 +165,10 @@ def _packed_stamp(folder: Path) -> dict[str, Any]:
 
 
 def read_packed_format(folder: Path) -> dict[str, Any]:
-    """Return the statements of a folder of packed images about itself: `pixels`, unless it is older.
+    """Return the format file of a folder of packed images: its stamp and, except in older folders, `pixels`.
 
     Raises:
-        MMLError: the format is damaged, or newer than this MML, and the line names the one that is needed.
+        MMLError: the file is damaged, or has a newer format.
     """
     try:
         content = json.loads((folder / PACKED_FORMAT).read_text(encoding="utf-8"))
@@ -201,13 +206,13 @@ TEXTS: Mapping[str, Text] = {
     "description": Text(json.loads, header_first),
     "study_config": Text(_uncommented, commented),
 }
-"""The container of each kind of text file: those that can be rewritten in a newer format."""
+"""Container of each kind of text file. These files can be rewritten in a newer format."""
 
 
 def stamp_of(kind: str, path: Path) -> Mapping[str, Any]:
-    """Return the stamp of an artefact; of most kinds, all else is left unread.
+    """Return the stamp of an artefact, for most kinds without reading the rest.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+        OSError, ValueError, KeyError, TypeError: the artefact is missing or damaged.
     """
     return _BINARY[kind](path) if kind in _BINARY else TEXTS[kind].stamp(path)

@@ -1,4 +1,4 @@
-"""Downloads: a file appears whole and with the right checksum or not at all; an interrupted download resumes."""
+"""Downloads: files appear whole with the expected checksum or not at all; interrupted downloads resume."""
 
 import fcntl
 import hashlib
@@ -24,36 +24,36 @@ from mml_lib.machine.progress import progress
 from mml_lib.machine.terminal import say
 
 CHUNK = 2**16
-"""Bytes read at once: as much is lost where a connection is reset."""
+"""Number of bytes read at once; as many are lost if a connection is reset."""
 
 TIMEOUT = (10, 60)
-"""Seconds to connect, and to wait for the next bytes."""
+"""Time limits in seconds: to connect, and to wait for the next bytes."""
 
 PAUSES = (1, 2, 4, 8, 16)
-"""Seconds before each further attempt in a row that brings nothing; then the download is given up."""
+"""Seconds before each attempt in a row that receives nothing. After the last, the download fails."""
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""Statuses by which a server says that a later attempt may do."""
+"""HTTP statuses of errors that may pass, so that MML tries again."""
 
 CHECKSUM = r"[0-9a-f]{64}|md5-[0-9a-f]{32}|url-[0-9a-f]{32}"
 
 PINS = "PINS"
-"""Folder, beside those of the downloads, with the checksum of each first download that no publisher states."""
+"""Folder, beside those of the downloads, with the checksums of first downloads (`trust: first_use`)."""
 
 
 def download(url: str, path: str | Path, checksum: str) -> None:
-    """Fetch a http, https or file URL to `path`; nothing appears there before its checksum is right.
+    """Fetch a URL to `path`. The file appears there only if its checksum is the expected one.
 
-    Received bytes are kept as `<path>.part` until the file is whole, so that a later call resumes.
+    Received bytes stay in `<path>.part` until the file is whole, so that a later call can resume.
 
     Args:
-        url: http, https or file.
-        path: the file that is made.
-        checksum: a SHA-256, `md5-<MD5>`, or `url-<digits>`: the SHA-256 of the first download is recorded in the folder
-            `PINS` beside that of the file, and compared with later ones.
+        url: http, https or file URL.
+        path: path of the downloaded file.
+        checksum: a SHA-256, `md5-<MD5>`, or `url-<digits>`. For the last, MML records the SHA-256 of the first download
+            in the folder `PINS` beside that of the file, and compares later downloads with it.
 
     Raises:
-        MMLError: the URL or the checksum is malformed, the file cannot be had or written, or has another checksum.
+        MMLError: the URL or the checksum is malformed, the file cannot be fetched or written, or has another checksum.
     """
     path, checksum = Path(path), checksum.lower()
     if not re.fullmatch(CHECKSUM, checksum):
@@ -71,17 +71,17 @@ def download(url: str, path: str | Path, checksum: str) -> None:
 
 
 class _Interrupted(Exception):
-    """A transfer ended early, for the reason given, and may go on."""
+    """A transfer that ended early and may be resumed."""
 
 
 @dataclass
 class _Notes:
-    """Notes beside a part, to request the rest.
+    """Notes beside a partial download, for requesting the rest.
 
     Args:
-        url: where the file is fetched from.
-        validator: identifier of this version of the file for its server; None without one.
-        total: bytes of the whole file; None where the server does not state them.
+        url: URL of the file.
+        validator: the server's identifier of this version of the file; None if it states none.
+        total: size of the whole file in bytes; None if the server does not state it.
     """
 
     url: str
@@ -90,7 +90,7 @@ class _Notes:
 
 
 class _Part:
-    """Partial download: an open and locked file beside its final place, with the state to request the rest."""
+    """Partial download: an open and locked file beside its final path, with notes for requesting the rest."""
 
     def __init__(self, url: str, path: Path):
         if path.is_dir():
@@ -109,13 +109,13 @@ class _Part:
         self._show()
 
     def _lock(self) -> None:
-        # Two writers would spoil each other's part, and one could go on writing to what the other has put in place.
+        # Two processes would mix their bytes, and one could write to the file that the other has put in place.
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = os.path.samestat(os.fstat(self.file.fileno()), os.stat(self.path))
+            is_locked = os.path.samestat(os.fstat(self.file.fileno()), os.stat(self.path))
         except (BlockingIOError, FileNotFoundError):
-            mine = False
-        if not mine:
+            is_locked = False
+        if not is_locked:
             self.file.close()
             raise MMLError(f"another process is downloading {self.target}; wait for it or stop it")
 
@@ -127,16 +127,16 @@ class _Part:
 
     @property
     def size(self) -> int:
-        """Bytes that have arrived."""
+        """Number of received bytes."""
         return self.file.tell()
 
     @property
     def whole(self) -> bool:
-        """True if all announced bytes have arrived."""
+        """True if all announced bytes were received."""
         return self.notes.total is not None and self.size >= self.notes.total
 
     def restart(self, validator: str | None = None, total: int | None = None) -> None:
-        """Drop the received bytes, and note the file that follows."""
+        """Discard the received bytes, and note the version of the file that follows."""
         self.file.truncate(0)
         self.file.seek(0)
         self.notes = _Notes(self.url, validator, total)
@@ -153,7 +153,7 @@ class _Part:
         self.bar.n = self.bar.initial = self.size
 
     def settle(self, checksum: str) -> None:
-        """Put the file in its place if it has this checksum, else remove it."""
+        """Move the file to its path if it has this checksum; otherwise remove it."""
         self.file.flush()
         algorithm, expected, pin = expected_digest(self.target, checksum)
         with open(self.path, "rb") as file:
@@ -163,15 +163,13 @@ class _Part:
             self.notes_path.unlink(missing_ok=True)
             name = "MD5" if algorithm == "md5" else "SHA-256"
             first = f" (of the first download, in {pin})" if pin else ""
-            raise MMLError(
-                f"{self.url} has the {name} {digest}, expected is {expected}{first}; what was fetched is removed"
-            )
+            raise MMLError(f"{self.url} has the {name} {digest}, not {expected}{first}; the fetched file was removed")
         if pin and not expected and not fits_name(self.path, self.target.name):
             self.path.unlink()
             self.notes_path.unlink(missing_ok=True)
             raise MMLError(
-                f"{self.url} sent a page (of a login?) or a part in place of the archive {self.target.name}; what was "
-                "fetched is removed, and no checksum is recorded: try again, or download it by hand"
+                f"{self.url} sent a page (a login?) or a part in place of the archive {self.target.name}; MML removed "
+                "it, and recorded no checksum: try again, or download the file by hand"
             )
         os.fsync(self.file.fileno())
         if pin and not expected:
@@ -180,7 +178,7 @@ class _Part:
         self.notes_path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the part; received bytes stay."""
+        """Close the file. Received bytes stay."""
         self.bar.close()
         if not self.size and self.path.exists():
             self.path.unlink()
@@ -189,7 +187,7 @@ class _Part:
 
 
 def fits_name(path: Path, name: str) -> bool:
-    """Return False if a file is no archive (of a zip: no whole one), although it is named like one."""
+    """Return False if a file has the name of an archive, but is not one (or not a complete zip file)."""
     suffix = name.lower()
     if suffix.endswith((".zip", ".npz")):
         return zipfile.is_zipfile(path)
@@ -199,10 +197,10 @@ def fits_name(path: Path, name: str) -> bool:
 
 
 def expected_digest(target: Path, checksum: str) -> tuple[str, str | None, Path | None]:
-    """Return the algorithm, the expected digest, and the file that keeps it; no digest before the first download.
+    """Return the algorithm, the expected digest, and the file that records it. Before a first download, it is None.
 
     Raises:
-        MMLError: the file that keeps the digest is damaged.
+        MMLError: the file that records the digest is damaged.
     """
     kind, _, digits = checksum.rpartition("-")
     if kind != "url":
@@ -222,27 +220,27 @@ def write_pin(pin: Path, url: str, sha256: str) -> None:
     pin.parent.mkdir(parents=True, exist_ok=True)
     write_text(pin, json.dumps({"url": url, "sha256": sha256}, indent=1) + "\n")
     say(
-        f"{url}: no checksum is published; this first download is trusted, and later ones must have its SHA-256 "
+        f"{url}: no checksum is published; MML trusts this first download, and later ones must have its SHA-256 "
         f"{sha256} ({pin})"
     )
 
 
 def _local_source(url: str) -> Path | None:
-    """Return the path of a file URL, None for http and https; refuse all others."""
+    """Return the path of a file URL, None for http and https; refuse other URLs."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # a ValueError where the port is none
+        host, _ = parts.hostname, parts.port  # raises ValueError for an invalid port
     except ValueError as error:
         raise MMLError(f"'{url}' is not a URL ({error})") from error
     if parts.scheme in ("http", "https"):
         if not host:
-            raise MMLError(f"'{url}' names no server")
+            raise MMLError(f"'{url}' names no server; write https://server/file")
         return None
     if parts.scheme != "file":
         raise MMLError(f"'{url}' cannot be fetched: a URL begins with https://, http:// or file://")
     path = unquote(parts.path)
     if parts.netloc or not path.startswith("/") or "\0" in path:
-        raise MMLError(f"'{url}' does not name a file of this machine, as file:///folder/name does")
+        raise MMLError(f"'{url}' does not name a file of this machine; write file:///folder/name")
     return Path(path)
 
 
@@ -260,7 +258,7 @@ def _copy(source: Path, part: _Part) -> None:
 
 
 def _fetch(part: _Part) -> None:
-    """Receive the whole file; attempts are repeated as long as they make progress."""
+    """Receive the whole file. Attempts are repeated as long as they make progress."""
     furthest, fruitless = part.size, 0
     while not part.whole:
         try:
@@ -272,17 +270,17 @@ def _fetch(part: _Part) -> None:
             if fruitless > len(PAUSES):
                 total = "an unknown number of" if part.notes.total is None else part.notes.total
                 raise MMLError(
-                    f"{part.url}: {part.size} of {total} bytes arrived ({error}); running again resumes"
+                    f"{part.url}: {part.size} of {total} bytes were received ({error}); run the command again to resume"
                 ) from error
         time.sleep(PAUSES[max(fruitless - 1, 0)])
 
 
 def _receive(part: _Part) -> None:
-    # Compressed on its way, a file could not be resumed, and its bytes would not be those of the checksum.
+    # Transfers with compression cannot be resumed, and the checksum is that of the uncompressed bytes.
     headers = {"Accept-Encoding": "identity", **_range(part)}
     try:
         with requests.get(part.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if _begin(part, response):
+            if _prepare(part, response):
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     part.write(chunk)
     except requests.exceptions.SSLError as error:
@@ -302,8 +300,8 @@ def _range(part: _Part) -> dict[str, str]:
     return {"Range": f"bytes={part.size}-"} | ({"If-Range": validator} if validator else {})
 
 
-def _begin(part: _Part, response: requests.Response) -> bool:
-    """Prepare the part for the body of a response; return True if there is a body to read."""
+def _prepare(part: _Part, response: requests.Response) -> bool:
+    """Prepare the partial download for a response; return True if its body is to be read."""
     status, headers = response.status_code, response.headers
     if status in PASSING:
         raise _Interrupted(f"the server answers {status} {response.reason}")
@@ -314,7 +312,7 @@ def _begin(part: _Part, response: requests.Response) -> bool:
     elif status == 416 and part.size:
         if _content_range(headers) != (None, part.size):
             part.restart()
-            raise _Interrupted("the server has another file than the one begun")
+            raise _Interrupted("the server has another version of the file")
         part.notes.total = part.size
     else:
         raise MMLError(f"{part.url} cannot be fetched: the server answers {status} {response.reason}")
@@ -322,19 +320,19 @@ def _begin(part: _Part, response: requests.Response) -> bool:
 
 
 def _continue(part: _Part, headers: Mapping[str, str]) -> None:
-    """Check that a partial body continues the part; without If-Range a changed file could be mixed with the old."""
+    """Check that a partial body continues the download. Without If-Range, two versions of a file could be mixed."""
     start, total = _content_range(headers)
     same_total = part.notes.total is None or total in (None, part.notes.total)
     same_file = same_total and _validator(headers) in (None, part.notes.validator)
     if start != part.size or not same_file:
         part.restart()
-        raise _Interrupted("the server has another file than the one begun")
+        raise _Interrupted("the server has another version of the file")
     if part.notes.total is None:
         part.notes.total = total
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
-    """Return the identifier of this version of the file for its server; a weak ETag does not guarantee equal bytes."""
+    """Return the server's identifier of this version of a file. A weak ETag does not guarantee equal bytes."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 
@@ -350,7 +348,7 @@ def _integer(text: str | None) -> int | None:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason: the outer ones repeat the URL and the names of Python objects."""
+    """Return the innermost error. Outer errors repeat the URL and the names of Python objects."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return str(error) or type(error).__name__

@@ -1,7 +1,7 @@
 """Formats: the version of each kind of file, and how MML reads older ones.
 
-A file states its version by `format`, and by `needs_mml` the version of MML that reads it. To change a format, raise
-its version, and add a migration from the version before with a file of it in `tests/fixtures/formats-older/`.
+A file states its version in `format`, and the first MML that reads it in `needs_mml`. To change a format, increase its
+version, add a migration from the previous version, and a file of that version in `tests/fixtures/formats-older/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,10 @@ from mml_lib import __version__
 from mml_lib.errors import MMLError
 
 STAMP = ("format", "needs_mml")
-"""The keys by which a file states its version."""
+"""Keys that state the version of a file."""
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes the content of the next version from that of a version, without the stamp."""
+"""Function from the content of one version to that of the next, without the stamp."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Format:
     """Format of a kind of file.
 
     Args:
-        kind: name.
+        kind: name of the kind of file.
         keys: assignment keys of its artefacts.
-        version: present version.
+        version: current version.
         needs_mml: first MML that reads this version.
-        migrations: by the version that they start from; older versions are refused.
+        migrations: migration to the next version, by version. Versions without one are refused.
     """
 
     kind: str
@@ -38,24 +38,24 @@ class Format:
 
     @property
     def oldest(self) -> int:
-        """The oldest version that is read."""
+        """Oldest version that MML reads."""
         return min(self.migrations, default=self.version)
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """The keys by which a file states the present version."""
+        """Keys of the current version."""
         return {"format": self.version, "needs_mml": self.needs_mml}
 
     def version_of(self, content: Mapping[str, Any], path: Any) -> int:
         """Return the version of a file.
 
         Args:
-            content: with the stamp of the file.
-            path: of the file, for errors.
+            content: content of the file with its stamp.
+            path: path of the file, for errors.
 
         Raises:
-            MMLError: it is newer or older than this MML reads.
-            ValueError: the stamp is missing, or no version.
+            MMLError: this MML does not read the version.
+            ValueError: the stamp is missing or malformed.
         """
         version = content.get("format")
         if version is None:
@@ -73,11 +73,11 @@ class Format:
         raise MMLError(f"{path} has format {version}, and MML {__version__} reads {self.kind} {limit}; {remedy}")
 
     def migrated(self, content: Mapping[str, Any], path: Any) -> dict[str, Any]:
-        """Return the content of a file in the present version, without the stamp.
+        """Return the content of a file in the current version, without the stamp.
 
         Raises:
-            MMLError: it is newer or older than this MML reads.
-            KeyError, TypeError, ValueError, AttributeError: the content is not that of its version.
+            MMLError: this MML does not read the version.
+            KeyError, TypeError, ValueError, AttributeError: the content does not fit its version.
         """
         stored = self.version_of(content, path)
         current = {key: value for key, value in content.items() if key not in STAMP}
@@ -87,7 +87,7 @@ class Format:
 
 
 def _name_sources_of_model(content: dict[str, Any]) -> dict[str, Any]:
-    """Model storages, 3: tasks learned together, and the model that the training started from."""
+    """Migrate model storages to version 3: tasks learned together, and the model that the training started from."""
     return {**content, "co_tasks": content.get("co_tasks", []), "pretrained": content.get("pretrained")}
 
 

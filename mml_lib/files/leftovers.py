@@ -1,4 +1,4 @@
-"""Leftovers: files of killed processes of this machine that nobody removed."""
+"""Leftovers: files of killed processes of this machine."""
 
 import fcntl
 import os
@@ -14,25 +14,25 @@ from mml_lib.files.manager import TUNING
 from mml_lib.files.templates import AssignmentTemplate
 
 WARM = re.compile(r"mml-[0-9a-f]{16}")
-"""Names of the folders that warm processes listen in, below the system's folder of temporary files."""
+"""Names of the folders of warm processes, below the system's folder of temporary files."""
 
 STARTING = 600
-"""Seconds that a warm process may take before it listens."""
+"""Maximum time in seconds until a warm process listens."""
 
 
 def leftovers_below(root: Path, templates: Iterable[AssignmentTemplate]) -> dict[str, list[Path]]:
     """Return leftovers of killed processes among the artefacts below a root, by kind.
 
-    Folders of data sets are looked into no deeper than their own manifests: they hold a user's files.
+    In folders of data sets, only the folder of the manifest is searched, because others contain a user's files.
     """
     folders = dict.fromkeys(template.below.split("/")[0] for template in templates)
-    left = [path for folder in folders for path in _abandoned(root / folder, 2 if folder == "RAW" else None)]
+    abandoned = [path for folder in folders for path in _abandoned(root / folder, 2 if folder == "RAW" else None)]
     leftovers = {
-        "half-written": [path for path in left if is_abandoned(path)],
-        "checksums of nothing": [path for path in left if not is_abandoned(path)],
+        "half-written": [path for path in abandoned if is_abandoned(path)],
+        "checksums of nothing": [path for path in abandoned if not is_abandoned(path)],
         "tuning": [path for path in _entries(root) if path.name.startswith(TUNING)],
     }
-    return {what: paths for what, paths in leftovers.items() if paths}
+    return {kind: paths for kind, paths in leftovers.items() if paths}
 
 
 def _abandoned(folder: Path, depth: int | None) -> list[Path]:
@@ -51,7 +51,7 @@ def _is_orphaned_checksum(path: Path) -> bool:
 
 
 def dead_warm_folders() -> list[Path]:
-    """Return the folders of this user's warm processes that have ended without taking them away."""
+    """Return the folders of this user's warm processes that ended without removing them."""
     return [path for path in _entries(Path(tempfile.gettempdir())) if WARM.fullmatch(path.name) and _is_dead(path)]
 
 

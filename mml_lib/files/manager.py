@@ -1,4 +1,4 @@
-"""The file manager builds all paths of artefacts."""
+"""The file manager: builds all paths of artefacts."""
 
 import contextlib
 import glob
@@ -21,7 +21,7 @@ RECORD, RUN_STATE = ".studies.json", ".run.json"
 """Files of a project: the studies that ran in it, and the state of the latest run."""
 
 SHARDS = "shards.txt"
-"""File in a folder of packed images: how many shards it was laid together from."""
+"""File in a folder of packed images with the number of shards that it was merged from."""
 
 
 def projects_below(results_path: Path) -> list[str]:
@@ -30,14 +30,14 @@ def projects_below(results_path: Path) -> list[str]:
 
 
 class MMLFileManager:
-    """Knows the roots of a study and fills assignment templates; one for each process.
+    """Builds paths from the roots of a study and assignment templates. A process has one file manager.
 
     Args:
         data_path: root of data sets, tasks and packed images.
         results_path: root of all projects.
         project: folder of the study below `results_path`.
-        remove: keys whose artefacts Snakemake drops once their consumers are done.
-        reuse: other projects, or `project#run`, whose artefacts are read, by key.
+        remove: keys whose artefacts Snakemake removes after their last consumer.
+        reuse: other projects, or `project#run`, whose artefacts the study reads, by key.
 
     Raises:
         MMLError: there is a file manager already, or a key that cannot be removed or reused.
@@ -72,7 +72,7 @@ class MMLFileManager:
         """Return the file manager of this process.
 
         Raises:
-            MMLError: none has been built.
+            MMLError: there is none yet.
         """
         if MMLFileManager._instance is None:
             raise MMLError("there is no file manager yet; build a study or MMLFileManager(...) first")
@@ -85,7 +85,7 @@ class MMLFileManager:
 
     @classmethod
     def clear_instance(cls) -> None:
-        """Forget the file manager of this process (for tests and notebooks)."""
+        """Discard the file manager of this process (for tests and notebooks)."""
         MMLFileManager._instance = None
 
     @classmethod
@@ -97,14 +97,14 @@ class MMLFileManager:
         reusable: bool = False,
         removable: bool = True,
     ) -> None:
-        """Register a template, before the file manager is built; the same one again is fine.
+        """Register a template before the file manager is built. Registering it again has no effect.
 
         Args:
             key: name of the kind of artefact.
             path: template such as ``PROJ_PATH/HEATMAPS/TASK_NAME/RUN-foldFOLD.npz``.
-            obj_cls: type of what is stored, checked by `construct_saving_path`.
-            reusable: whether other projects may read these artefacts.
-            removable: whether `remove.<key>` may drop them.
+            obj_cls: type of the stored objects, which `construct_saving_path` checks.
+            reusable: True if other projects may read these artefacts.
+            removable: True if `remove.<key>` may remove them.
 
         Raises:
             MMLError: the template is malformed, its key is taken, or the file manager is built already.
@@ -115,7 +115,9 @@ class MMLFileManager:
         if key in cls._templates:
             raise MMLError(f"assignment path '{key}' is taken by {cls._templates[key].path}; choose another key")
         if cls.exists():
-            raise MMLError(f"assignment path '{key}' comes too late; register it in a module of the study's plugins")
+            raise MMLError(
+                f"assignment path '{key}' is registered too late; register it in a module of the study's plugins"
+            )
         cls._templates[key] = template
 
     @classmethod
@@ -123,7 +125,7 @@ class MMLFileManager:
         """Return the template of `key`.
 
         Raises:
-            MMLError: no such key.
+            MMLError: there is no such key.
         """
         if key not in cls._templates:
             raise MMLError(
@@ -134,20 +136,20 @@ class MMLFileManager:
 
     @classmethod
     def templates(cls, *tokens: str, root: str | None = None) -> list[AssignmentTemplate]:
-        """Return the templates that have all of these tokens, of all roots or of one."""
+        """Return the templates that contain all of these tokens, of all roots or of one root."""
         templates = cls._templates.values()
         return [item for item in templates if set(tokens) <= set(item.tokens) and root in (None, item.root)]
 
     @classmethod
     def is_project(cls, folder: Path) -> bool:
-        """Return True for a folder in which a study ran, or with artefacts of one."""
+        """Return True for a folder in which a study ran, or which contains artefacts."""
         artefacts = {template.path.split("/")[1] for template in cls.templates(root="PROJ_PATH")}
         return any((folder / name).exists() for name in (RECORD, RUN_STATE, *sorted(artefacts)))
 
     @classmethod
     @contextlib.contextmanager
     def for_a_while(cls, data_path: Path, results_path: Path, project: str) -> Iterator["MMLFileManager"]:
-        """Yield a temporary file manager; that of this process, if there is one, is restored afterwards."""
+        """Yield a temporary file manager, and restore that of this process afterwards."""
         before, MMLFileManager._instance = MMLFileManager._instance, None
         try:
             yield cls(data_path, results_path, project)
@@ -161,7 +163,7 @@ class MMLFileManager:
 
     @property
     def projects(self) -> list[str]:
-        """The projects on the disk."""
+        """Names of the existing projects."""
         return projects_below(self.results_path)
 
     @property
@@ -187,13 +189,13 @@ class MMLFileManager:
         """Return the path at which `obj` is stored; None stands for an object that does not exist yet.
 
         Args:
-            obj: what is to be stored; its type is checked where the template has one.
+            obj: object to store. Its type is checked if the template states one.
             key: assignment key.
-            project: another project, whose artefacts are only read; None: this one.
-            tokens: `task_name`, `run`, `fold`, `file_name` …, as the template needs them.
+            project: another project, whose artefacts are only read; None: this project.
+            tokens: values of the template's tokens: `task_name`, `run`, `fold`, `file_name` …
 
         Raises:
-            MMLError: wrong type, or a token that is missing or malformed.
+            MMLError: the object has the wrong type, or a token is missing or malformed.
         """
         template = self.template(key)
         if obj is not None and template.obj_cls is not None and not isinstance(obj, template.obj_cls):
@@ -206,8 +208,8 @@ class MMLFileManager:
         """Return the path of an artefact as a string, for targets and inputs of rules."""
         path = self.construct_saving_path(None, key, **tokens)
         if tokens.get("project") == self.project:
-            # Reused files of this very project are spelled otherwise than outputs are, or Snakemake would take them for
-            # such, and make them again or remove them.
+            # Paths of reused files of this project differ from those of outputs. Otherwise, Snakemake would make them
+            # again or remove them.
             return os.path.join(self.proj_path, ".", path.relative_to(self.proj_path))
         return str(path)
 
@@ -217,15 +219,17 @@ class MMLFileManager:
         Args:
             key: assignment key.
             project: another project; None: this one.
-            tokens: wildcards that have to have these values.
+            tokens: required values of wildcards.
         """
         template = self.template(key)
         root = self._root(template, project)
         entries = []
-        wanted = {key: str(value) for key, value in tokens.items()}
-        for path in root.glob(re.sub(r"\{(\w+)\}", lambda m: glob.escape(wanted.get(m[1], "")) or "*", template.below)):
+        required = {key: str(value) for key, value in tokens.items()}
+        for path in root.glob(
+            re.sub(r"\{(\w+)\}", lambda m: glob.escape(required.get(m[1], "")) or "*", template.below)
+        ):
             wildcards = template.read(str(path.relative_to(root)))
-            if wildcards is not None and wanted.items() <= wildcards.items():
+            if wildcards is not None and required.items() <= wildcards.items():
                 entries.append((path.stat().st_mtime, str(path), wildcards))
         return [wildcards for *_, wildcards in sorted(entries, key=lambda entry: entry[:2])]
 
@@ -233,7 +237,7 @@ class MMLFileManager:
         """Return the wildcards in the path of an artefact of this project.
 
         Raises:
-            MMLError: it is none of `key`.
+            MMLError: the path does not belong to `key`.
         """
         template = self.template(key)
         root = self._root(template)
@@ -248,7 +252,7 @@ class MMLFileManager:
         return str(self._root(template) / template.below)
 
     def key_of(self, pattern: str) -> str | None:
-        """Return the key of a path pattern, None where it is of none."""
+        """Return the key of a path pattern; None if it belongs to no key."""
         return self._patterns.get(pattern)
 
     @cached_property
@@ -256,7 +260,7 @@ class MMLFileManager:
         return {self.pattern(key): key for key in self._templates}
 
     def output(self, key: str) -> Any:
-        """Return the pattern of `key` for the output of a rule: `temp()` where the config removes it."""
+        """Return the pattern of `key` for the output of a rule, with `temp()` if the study removes it."""
         from snakemake.io import directory, temp
 
         template = self.template(key)
@@ -269,16 +273,16 @@ class MMLFileManager:
         return {item.key for item in self.templates() if self.remove.get(item.key) or item.temporary}
 
     def log(self, rule: str, key: str) -> str:
-        """Return the pattern of the log files of `rule`, which makes artefacts of `key`."""
+        """Return the pattern of the log files of a rule that makes artefacts of `key`."""
         return self._beside("LOGS", rule, key, ".log")
 
     def benchmark(self, rule: str, key: str) -> str:
-        """Return the pattern of the benchmark files (time, memory) of `rule`, which makes artefacts of `key`."""
+        """Return the pattern of the benchmark files (time, memory) of a rule that makes artefacts of `key`."""
         return self._beside("BENCHMARKS", rule, key, ".tsv")
 
     @property
     def benchmark_folders(self) -> list[Path]:
-        """Folders of the benchmark files of rules: of this project, and of shared data."""
+        """Folders of benchmark files: of this project, and of the data."""
         return [root / "BENCHMARKS" for root in (self.proj_path, self.data_path)]
 
     def _beside(self, folder: str, rule: str, key: str, suffix: str) -> str:
@@ -289,41 +293,41 @@ class MMLFileManager:
 
     @property
     def lock_path(self) -> Path:
-        """The file that a running Snakemake holds a lock on."""
+        """File that a running Snakemake locks."""
         return self.proj_path / ".lock"
 
     @property
     def steps_lock_path(self) -> Path:
-        """The file that every running step holds a shared lock on."""
+        """File on which each running step holds a shared lock."""
         return self.proj_path / STEPS_LOCK
 
     @property
     def data_lock_path(self) -> Path:
-        """The file that every Snakemake which uses the data holds a shared lock on."""
+        """File on which each Snakemake that uses the data holds a shared lock."""
         return self.data_path / ".lock"
 
     @property
     def record_path(self) -> Path:
-        """The file that lists the studies that ran in the project."""
+        """File that lists the studies that ran in the project."""
         return self.proj_path / RECORD
 
     @property
     def run_state_path(self) -> Path:
-        """The file with the state of the latest run, for `python -m mml_lib.watch`."""
+        """File with the state of the latest run, for `python -m mml_lib.watch`."""
         return self.proj_path / RUN_STATE
 
     @property
     def submitted_path(self) -> Path:
-        """The file that lists the runs of the study whose steps are cluster jobs."""
+        """File that lists the runs of the study whose steps are cluster jobs."""
         return self.proj_path / ".submitted.json"
 
     @property
     def checked_path(self) -> Path:
-        """The file that lists the pipelines that passed the pre-flight check."""
+        """File that lists the pipelines that passed the pre-flight check."""
         return self.proj_path / ".checked"
 
     def tuning_path(self, task: str, run: str, fold: int) -> Path:
-        """The folder in which a tuning tries out, while it runs."""
+        """Return the temporary folder of a tuning."""
         return self.proj_path / f"{TUNING}{task}-{run}-fold{fold}"
 
     @property
@@ -333,7 +337,7 @@ class MMLFileManager:
 
     @property
     def task_index(self) -> dict[str, list[Path]]:
-        """The task descriptions on the disk by task name, the latest last."""
+        """Existing task descriptions by task name, the latest last."""
         index: dict[str, list[Path]] = {}
         for path in sorted((self.data_path / "TASKS").glob("*/*.json"), key=lambda path: path.stat().st_mtime):
             index.setdefault(path.parent.name, []).append(path)

@@ -1,4 +1,4 @@
-"""Records: which studies ran in a project, so that nothing of theirs passes for unused."""
+"""Records of the studies that ran in a project, so that their artefacts do not count as unused."""
 
 import json
 import os
@@ -18,8 +18,8 @@ class StudyRecord:
 
     Args:
         folder: its working folder.
-        files: its config files relative to that folder; later ones take precedence.
-        values: values of `--config` beside them.
+        files: its config files, relative to the working folder; later ones take precedence.
+        values: values of `--config`.
     """
 
     folder: str
@@ -28,12 +28,12 @@ class StudyRecord:
 
 
 def record_study(record: Path, files: Sequence[str], values: Mapping[str, Any]) -> None:
-    """Add the study that is run now to the record of its project, if it is not there yet.
+    """Add the running study to the record of its project, unless it contains the study already.
 
     Args:
-        record: the file.
-        files: its config files relative to the working folder; later ones take precedence.
-        values: what was given by `--config` beside them.
+        record: file of the record.
+        files: its config files, relative to the working folder; later ones take precedence.
+        values: values of `--config`.
     """
     root = record.parent.resolve()
     study = StudyRecord(os.path.relpath(Path.cwd(), root), list(files), dict(values))
@@ -44,7 +44,7 @@ def record_study(record: Path, files: Sequence[str], values: Mapping[str, Any]) 
 
 
 def recorded_studies(record: Path) -> list[StudyRecord] | None:
-    """Return the studies that ran in a project, with whole paths of their folders; None where nobody knows."""
+    """Return the studies that ran in a project, with absolute paths of their folders; None without a record."""
     if not record.exists():
         return None
     root = record.parent.resolve()

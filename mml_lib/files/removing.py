@@ -1,4 +1,4 @@
-"""Removal of artefacts: whole or not at all, also if the process is killed meanwhile."""
+"""Removal of artefacts: whole or not at all, even if the process is killed."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from mml_lib.files.checksums import checksum_path
 
 
 def remove(path: Path, root: Path) -> None:
-    """Remove a file or folder, its checksum, and the folders below `root` that are empty then."""
+    """Remove a file or folder, its checksum, and the folders below `root` that are then empty."""
     if path.is_dir() and not path.is_symlink():
         beside = part_of(path)
         os.replace(path, beside)
@@ -30,7 +30,7 @@ def remove(path: Path, root: Path) -> None:
 
 
 def size_of(paths: Iterable[Path]) -> int:
-    """Return the bytes of files, and of all files below folders; files that vanish meanwhile count 0."""
+    """Return the total size of files, and of all files below folders, in bytes. Files that vanish count as 0."""
     return sum(map(_size, paths))
 
 

@@ -1,4 +1,4 @@
-"""Reusables: files of other projects that a study reads, and that none of its rules makes or removes."""
+"""Reusables: files of other projects that a study reads, but none of its rules makes or removes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from mml_lib.files.manager import MMLFileManager
 
 SHOWN = 12
-"""How many names an error lists."""
+"""Largest number of names that an error lists."""
 
 ALSO = {"predictions": ("other_predictions",), "blueprint": ("suggestion", "search_choice")}
-"""Keys whose artefacts are found by another one as well."""
+"""Further keys that provide the artefacts of a key."""
 
 OF_A_RUN = {"blueprint": "pipeline"}
-"""Keys that have another one's artefact where a reference names a run: its pipeline is a blueprint too."""
+"""Key that provides the artefact if a reference names a run: its pipeline is a blueprint too."""
 
 
 class Reusables:
@@ -29,7 +29,7 @@ class Reusables:
         references: projects, or `project#run`, by assignment key.
 
     Raises:
-        MMLError: a key of which nothing can be reused.
+        MMLError: the artefacts of a key cannot be reused.
     """
 
     def __init__(self, fm: "MMLFileManager", references: Mapping[str, Sequence[str]]):
@@ -39,31 +39,34 @@ class Reusables:
             self._check_key(key)
 
     def paths(self, key: str, **tokens: Any) -> list["Path"]:
-        """Return the files of a key that the named projects have: project by project in their order, of each the latest
-        last; none where the study does not reuse this key.
+        """Return the reused files of a key, project by project, the latest of each last.
+
+        The result is empty if the study does not reuse this key.
 
         Args:
             key: assignment key.
-            tokens: wildcards that have to have these values, for instance `task`.
+            tokens: required values of wildcards, for instance `task`.
 
         Raises:
-            MMLError: nothing of this key can be reused, or a project does not exist.
+            MMLError: artefacts of this key cannot be reused, or a project does not exist.
         """
-        return [self.fm.construct_saving_path(None, of, **wildcards) for of, wildcards in self._artefacts(key, tokens)]
+        return [
+            self.fm.construct_saving_path(None, name, **wildcards) for name, wildcards in self._artefacts(key, tokens)
+        ]
 
     def inputs(self, key: str, **tokens: Any) -> list[str]:
-        """Return the same as inputs of a rule."""
-        return [self.fm.path(of, **wildcards) for of, wildcards in self._artefacts(key, tokens)]
+        """Return the reused files of a key as inputs of a rule."""
+        return [self.fm.path(name, **wildcards) for name, wildcards in self._artefacts(key, tokens)]
 
     def of_task(self, task: str) -> "OfTask":
         """Return the reused files of a task by key; empty for keys that are not reused."""
         return OfTask({key: self.paths(key, task=task) for key in self._keys("TASK_NAME")})
 
     def project_of(self, key: str, reference: str) -> tuple[str, str | None]:
-        """Return the project that a reference names, and its run if it names one.
+        """Return the project of a reference, and its run if it names one.
 
         Raises:
-            MMLError: there is no such project, or the key has nothing to do with runs.
+            MMLError: there is no such project, or artefacts of the key do not belong to runs.
         """
         project, _, run = reference.partition("#")
         projects = self.fm.projects
@@ -71,14 +74,14 @@ class Reusables:
             where = self.fm.results_path
             raise MMLError(f"reuse.{key}: there is no project '{project}' in {where}{_near(project, projects)}")
         if run and "RUN" not in self.fm.template(OF_A_RUN.get(key, key)).tokens:
-            raise MMLError(f"reuse.{key}: {key} is of no run; name the project only, {project}")
+            raise MMLError(f"reuse.{key}: {key} does not belong to runs; name the project only, {project}")
         return project, run or None
 
     def check(self) -> None:
         """Check that the named projects have files of each key.
 
         Raises:
-            MMLError: a project is missing, has nothing of the key, or not of the run.
+            MMLError: a project is missing, or has no artefact of the key or the run.
         """
         for key, references in self.references.items():
             for reference in references:
@@ -87,17 +90,17 @@ class Reusables:
     # --- parts --------------------------------------------------------------------------------------------------
 
     def _artefacts(self, key: str, tokens: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-        """Return assignment key and tokens of each file, its project among them."""
+        """Return assignment key and tokens, including the project, of each file."""
         self._check_key(key)
-        told_by = [TOKENS[token][0] for token in self.fm.template(key).tokens]
-        if unknown := [token for token in tokens if token not in told_by]:
-            raise MMLError(f"{key} have no '{unknown[0]}'{nearest(unknown[0], told_by)}")
+        wildcard_names = [TOKENS[token][0] for token in self.fm.template(key).tokens]
+        if unknown := [token for token in tokens if token not in wildcard_names]:
+            raise MMLError(f"{key} have no '{unknown[0]}'{nearest(unknown[0], wildcard_names)}")
         artefacts: list[tuple[str, dict[str, Any]]] = []
         for project, run in (self.project_of(key, reference) for reference in self.references.get(key, ())):
-            of = OF_A_RUN.get(key, key) if run else key
-            wanted = {**tokens, **({"run": run} if run else {})}
+            name = OF_A_RUN.get(key, key) if run else key
+            required = {**tokens, **({"run": run} if run else {})}
             artefacts += [
-                (of, {"project": project, **wildcards}) for wildcards in self.fm.existing(of, project, **wanted)
+                (name, {"project": project, **wildcards}) for wildcards in self.fm.existing(name, project, **required)
             ]
         return artefacts
 
@@ -105,35 +108,35 @@ class Reusables:
         keys = self._keys()
         if key not in keys:
             registered = any(template.key == key for template in self.fm.templates())
-            why = f"'{key}' is of this project alone" if registered else f"there is no key '{key}'"
+            why = f"artefacts of '{key}' cannot be reused" if registered else f"there is no key '{key}'"
             raise MMLError(f"reuse.{key}: {why}{_near(key, keys)}")
 
     def _keys(self, *tokens: str) -> list[str]:
         return [template.key for template in self.fm.templates(*tokens) if template.reusable]
 
     def _check(self, key: str, project: str, run: str | None) -> None:
-        of = (OF_A_RUN.get(key, key) if run else key, *ALSO.get(key, ()))
-        there = [wildcards for other in of for wildcards in self.fm.existing(other, project)]
-        if not there:
+        name, *further = (OF_A_RUN.get(key, key) if run else key, *ALSO.get(key, ()))
+        artefacts = [wildcards for other in (name, *further) for wildcards in self.fm.existing(other, project)]
+        if not artefacts:
             others = [other for other in self._keys() if self.fm.existing(other, project)]
-            has = ", ".join(others) or "nothing that can be reused"
-            where = [name for name in self.fm.projects if name != project and self.fm.existing(of[0], name)]
-            elsewhere = f"; {of[0]} are in {_listed(where)}" if where else ""
-            raise MMLError(f"reuse.{key}: the project {project} has no {of[0]}; it has {has}{elsewhere}")
-        runs = dict.fromkeys(wildcards.get("run") for wildcards in there)
+            available = ", ".join(others) or "nothing that can be reused"
+            projects = [other for other in self.fm.projects if other != project and self.fm.existing(name, other)]
+            hint = f"; {name} are in {_listed(projects)}" if projects else ""
+            raise MMLError(f"reuse.{key}: the project {project} has no {name}; it has {available}{hint}")
+        runs = dict.fromkeys(wildcards.get("run") for wildcards in artefacts)
         if run and run not in runs:
-            raise MMLError(f"reuse.{key}: the project {project} has no {of[0]} of a run '{run}'{_near(run, runs)}")
+            raise MMLError(f"reuse.{key}: the project {project} has no {name} of a run '{run}'{_near(run, runs)}")
 
 
 class OfTask(dict[str, list["Path"]]):
-    """The files of a task by key; a key of which nothing can be reused is named in the error."""
+    """Reused files of a task by key. The error of another key suggests a similar one."""
 
     def __missing__(self, key: str) -> list["Path"]:
         raise MMLError(f"there is no reusable '{key}' of tasks{nearest(key, self)}")
 
 
 def _near(word: str, names: Any) -> str:
-    """Return the most similar name, if there is one, and the list of all names."""
+    """Return a hint with the most similar name, if there is one, and the list of all names."""
     hint = nearest(word, names)
     return f"{hint} (known: {_listed(names)})" if "did you mean" in hint else f"; known: {_listed(names) or 'none'}"
 

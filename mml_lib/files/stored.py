@@ -1,4 +1,4 @@
-"""Stored objects: data classes that a JSON file holds, with the version of its format."""
+"""Stored objects: data classes in JSON files with the version of their format."""
 
 import json
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from mml_lib.files.formats import FORMATS
 
 @dataclass(frozen=True)
 class Stored:
-    """Base of data classes that are written as JSON and read back; the same object gives the same bytes.
+    """Base of data classes that are stored as JSON. Equal objects give equal bytes.
 
-    `KIND` is the kind of file in `mml_lib.files.formats`. Fields in `LATER` were added without a new format: files
-    without them have their defaults.
+    `KIND` is the kind of file in `mml_lib.files.formats`. Fields in `LATER` were added without a new format; in files
+    without them, they have their defaults.
     """
 
     KIND: ClassVar[str]
     LATER: ClassVar[tuple[str, ...]] = ()
 
     def write(self, path: str | Path) -> None:
-        """Write the object, whole or not at all."""
+        """Write the object to a file, whole or not at all."""
         write_text(path, json_text(self.KIND, self.content()))
 
     def content(self) -> dict[str, Any]:
@@ -56,17 +56,17 @@ class Stored:
 
 
 def json_text(kind: str, content: Mapping[str, Any], indent: int | None = 2) -> str:
-    """Return the text of a JSON file of a kind, which says its format first."""
+    """Return the text of a JSON file of a kind. Its first keys state the format."""
     return json.dumps({**FORMATS[kind].stamp, **content}, indent=indent) + "\n"
 
 
 def yaml_text(kind: str, content: Mapping[str, Any]) -> str:
-    """Return the text of a YAML file of a kind, which begins with its format; a run id does not count it."""
+    """Return the text of a YAML file of a kind. Its first keys state the format; run ids do not depend on them."""
     return yaml.safe_dump({**FORMATS[kind].stamp, **content}, sort_keys=False)
 
 
 def read_json(path: str | Path, kind: str, *keys: str) -> dict[str, Any]:
-    """Read a JSON file of ours as the present format has it.
+    """Read a JSON file of MML, migrated to the current format.
 
     Args:
         path: path of the file.
@@ -74,7 +74,7 @@ def read_json(path: str | Path, kind: str, *keys: str) -> dict[str, Any]:
         keys: keys that the caller needs.
 
     Raises:
-        MMLError: it is missing, damaged, lacks a key, or is of a newer format.
+        MMLError: the file is missing or damaged, lacks a key, or has a newer format.
     """
     verify(path)
     try:

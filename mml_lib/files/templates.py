@@ -1,4 +1,4 @@
-"""Assignment templates: how the path of an artefact is put together, checked once at registration."""
+"""Assignment templates: patterns of the paths of artefacts, checked at registration."""
 
 import re
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ TOKENS = {
     "COLLECTION": ("collection", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
-"""Each token with the wildcard that it is in a rule, and what may stand for it."""
+"""Wildcard of each token in rules, and the regular expression of its values."""
 
 ARGUMENTS = {wildcard: token for token, (wildcard, _) in TOKENS.items()} | {"task_name": "TASK_NAME"}
 
@@ -46,23 +46,23 @@ MANIFEST = "dataset.json"
 
 _ALLOWED = dict(TOKENS.values())
 
-# `RUN`, `foldFOLD`: a token, led by lower-case letters or not, bounded by `-`, `.` or the ends of its part.
+# `RUN`, `foldFOLD`: a token, optionally after lower-case letters, bounded by `-`, `.` or the ends of its part.
 _TOKEN = re.compile(rf"(?<![^-.])(?P<lead>[a-z]*)(?P<token>{'|'.join(TOKENS)})(?![^-.])")
-_SHOUTED = re.compile(r"(?<![A-Za-z_])[a-z]*(?P<word>[A-Z][A-Z_]*[A-Z])(?![A-Za-z_])")
+_CAPITALS = re.compile(r"(?<![A-Za-z_])[a-z]*(?P<word>[A-Z][A-Z_]*[A-Z])(?![A-Za-z_])")
 
 
 @dataclass(frozen=True)
 class AssignmentTemplate:
-    """Where the artefacts of one key lie, for instance `PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json`.
+    """Pattern of the paths of one key's artefacts, for instance `PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json`.
 
     Args:
         key: name of the kind of artefact.
         path: root, folders and file name, with tokens.
-        obj_cls: type of what is stored.
-        reusable: whether other projects may read it.
-        removable: whether `remove.<key>` may drop it.
-        directory: whether the artefact is a folder.
-        temp: whether it goes once its consumers are done; all below TEMP_PATH does.
+        obj_cls: type of the stored objects.
+        reusable: True if other projects may read the artefact.
+        removable: True if `remove.<key>` may remove it.
+        directory: True if the artefact is a folder.
+        temp: True if it is removed after its last consumer, like all artefacts below TEMP_PATH.
     """
 
     key: str
@@ -82,34 +82,34 @@ class AssignmentTemplate:
         if len(parts) < 2 or any(part in ("", ".", "..") for part in parts):
             raise self._error("a template is a file below its root, without '..' and empty parts")
         if self.reusable and (self.root != "PROJ_PATH" or self.temporary):
-            raise self._error("what other projects may reuse lies below PROJ_PATH, and stays there")
+            raise self._error("reusable artefacts must be below PROJ_PATH and not temporary")
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", "".join(parts)):
-            raise self._error("a template has letters, digits, '_', '-' and '.' only")
+            raise self._error("a template may contain letters, digits, '_', '-' and '.' only")
         for part in parts[1:]:
             self._check_tokens(part, last=part is parts[-1])
 
     def _check_tokens(self, part: str, last: bool) -> None:
         literal = _TOKEN.sub("", part)
-        for match in _SHOUTED.finditer(literal):
+        for match in _CAPITALS.finditer(literal):
             word = match["word"]
             # A folder may be named in capitals, but not nearly like a token.
             misspelt = "_" in word and get_close_matches(word, TOKENS, n=1, cutoff=0.8)
             if word in ROOTS or last or misspelt:
                 raise self._error(f"unknown token '{word}'{nearest(word, TOKENS)}")
         if sorted(set(self.tokens)) != sorted(self.tokens):
-            raise self._error("a token stands in a template once")
+            raise self._error("a token may appear only once in a template")
 
     def _error(self, why: str) -> MMLError:
         return MMLError(f"assignment path '{self.key}' ({self.path}): {why}")
 
     @cached_property
     def root(self) -> str:
-        """The root's token."""
+        """Token of the root."""
         return PurePosixPath(self.path).parts[0]
 
     @cached_property
     def tokens(self) -> list[str]:
-        """The tokens below the root, in order."""
+        """Tokens below the root, in order."""
         return [match["token"] for part in self.path.split("/")[1:] for match in _TOKEN.finditer(part)]
 
     @property
@@ -119,21 +119,21 @@ class AssignmentTemplate:
 
     @cached_property
     def below(self) -> str:
-        """The pattern below the root, with Snakemake wildcards."""
+        """Pattern below the root, with Snakemake wildcards."""
         parts = self.path.split("/")[1:]
         return "/".join(_TOKEN.sub(lambda m: f"{m['lead']}{{{TOKENS[m['token']][0]}}}", part) for part in parts)
 
     def read(self, path: str) -> dict[str, str] | None:
-        """Return the wildcards that a path below the root is filled with; None where it is not of this template."""
+        """Return the wildcards of a path below the root; None if the path does not match the template."""
         pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_ALLOWED[m[1]]})", re.escape(self.below))
         match = re.fullmatch(pattern, path)
         return match.groupdict() if match else None
 
     def fill(self, **values: Any) -> str:
-        """Return the path below the root, with `values` (wildcard or token arguments) for the tokens.
+        """Return the path below the root for values of the tokens, by wildcard.
 
         Raises:
-            MMLError: a value is missing, unknown, or would leave its part of the path.
+            MMLError: a value is missing, unknown, or not allowed for its token.
         """
         by_wildcard = {}
         for argument, value in values.items():
@@ -141,22 +141,22 @@ class AssignmentTemplate:
                 raise self._error(f"unknown argument '{argument}'{nearest(argument, ARGUMENTS)}")
             wildcard, allowed = TOKENS[ARGUMENTS[argument]]
             if not re.fullmatch(allowed, str(value)):
-                raise self._error(f"'{value}' cannot stand for {ARGUMENTS[argument]}")
+                raise self._error(f"'{value}' is not allowed for {ARGUMENTS[argument]}")
             by_wildcard[wildcard] = value
         missing = [token for token in self.tokens if TOKENS[token][0] not in by_wildcard]
         if missing:
-            raise self._error(f"{', '.join(missing)} not given")
+            raise self._error(f"a value of {', '.join(missing)} is missing")
         return self.below.format(**by_wildcard)
 
 
 BUILT_IN = (
-    # what studies share
+    # shared by studies
     AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/CHECKSUM/FILE_NAME", removable=False),
     AssignmentTemplate("dataset", f"DATA_PATH/RAW/DATASET/{MANIFEST}", removable=False),
     AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
     AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),
     AssignmentTemplate("packed", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID", directory=True),
-    # what a project keeps
+    # kept by a project
     AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),
     AssignmentTemplate("parameters", "PROJ_PATH/PARAMETERS/TASK_NAME/RUN-foldFOLD.safetensors", reusable=True),
     AssignmentTemplate("models", "PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json", reusable=True, removable=False),

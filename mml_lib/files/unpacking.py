@@ -1,4 +1,4 @@
-"""Unpacking: from downloads to the folder that a creator reads."""
+"""Unpacking of downloads to the folder that a creator reads."""
 
 import filecmp
 import os
@@ -20,8 +20,8 @@ class Unpacking:
     """Options of a download for unpacking.
 
     Args:
-        nested: archives inside it, and single compressed files, are unpacked too.
-        password_variable: environment variable with the password of its members.
+        nested: True to unpack archives inside it, and single compressed files.
+        password_variable: environment variable with the password of encrypted members.
     """
 
     nested: bool = False
@@ -29,7 +29,7 @@ class Unpacking:
 
     @property
     def password(self) -> str | None:
-        """The password, which no file holds.
+        """Password of encrypted members. No file contains it.
 
         Raises:
             MMLError: the variable is not set.
@@ -44,14 +44,14 @@ class Unpacking:
 def unpack(
     downloads: Sequence[str | Path], folder: Path, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Path:
-    """Lay the content of archives, and files that are none, into one folder; return it.
+    """Unpack archives and copy other files into one folder, and return it.
 
-    What an interrupted run left there is replaced. The folder is there whole or not at all.
+    The folder appears whole or not at all. It replaces the result of an interrupted run.
 
     Args:
         downloads: downloaded files, each in a folder named by its checksum.
-        folder: folder to make.
-        options: arguments of `Unpacking` by checksum, where they are stated.
+        folder: new folder.
+        options: arguments of `Unpacking` by checksum; defaults for other downloads.
 
     Raises:
         MMLError: an archive is damaged or unsafe, a password is wrong or missing, or two downloads hold different files
@@ -74,7 +74,7 @@ def unpack(
                 _merge(extracted, beside, download)
             else:
                 _refuse_existing(beside / download.name, download)
-                _place(download, beside / download.name)
+                _link_or_copy(download, beside / download.name)
         os.replace(beside, folder)
     finally:
         for part in (beside, extracted):
@@ -83,13 +83,13 @@ def unpack(
 
 
 def _merge(source: Path, target: Path, download: Path) -> None:
-    """Move all below `source` to `target`; folders of the same name become one, and so do files of equal content."""
+    """Move all below `source` to `target`. Folders of the same name are merged, as are files of equal content."""
     for entry in list(source.iterdir()):
         place = target / entry.name
         if entry.is_dir() and place.is_dir():
             _merge(entry, place, download)
         elif entry.is_file() and place.is_file() and filecmp.cmp(entry, place, shallow=False):
-            entry.unlink()  # a licence, which each part brings
+            entry.unlink()  # a licence that each part contains
         else:
             _refuse_existing(place, download)
             entry.rename(place)
@@ -99,11 +99,11 @@ def _merge(source: Path, target: Path, download: Path) -> None:
 def _refuse_existing(place: Path, download: Path) -> None:
     if place.exists():
         raise MMLError(
-            f"{download.name} holds {place.name}, which another download holds too; make them tasks of their own"
+            f"{download.name} contains {place.name}, as does another download, with other content; make separate tasks"
         )
 
 
-def _place(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

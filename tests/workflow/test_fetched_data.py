@@ -41,7 +41,7 @@ def test_a_file_is_fetched_by_hand_and_unpacked_with_a_password(workplace: Workp
     workplace.write(TINY | {"tasks": {"cells": task}, "mode": "create"})
     refusal = workplace.run("-n", fails=True)
     assert f"cells.zip from https://example.org/cells, and put it into {workplace.folder}/data/MANUAL" in refusal
-    assert f"{workplace.folder}/cells.zip lies at another place" in refusal
+    assert f"{workplace.folder}/cells.zip exists: move it there" in refusal
     (workplace.folder / "data/MANUAL").mkdir(parents=True)
     (workplace.folder / "cells.zip").rename(workplace.folder / "data/MANUAL/cells.zip")
     workplace.run()

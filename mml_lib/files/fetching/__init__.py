@@ -1,1 +1,1 @@
-"""Origins of downloads: the net, files that the user fetches by hand, and Kaggle."""
+"""Origins of downloads: URLs, files that the user downloads by hand, and Kaggle."""

@@ -1,4 +1,4 @@
-"""Files that are there already: they take the place of a download if they have its checksum."""
+"""Existing files that take the place of a download if they have its checksum."""
 
 import hashlib
 import os
@@ -11,16 +11,16 @@ from mml_lib.files.downloads import expected_digest, fits_name, write_pin
 
 
 def adopt(file: Path, path: Path, checksum: str, origin: str) -> None:
-    """Put a file in the place of a download, as a hard link where that is possible; the file stays.
+    """Put a file in the place of a download, as a hard link if possible. The file stays.
 
     Args:
         file: the file.
-        path: place of the download.
-        checksum: as that of a download.
-        origin: where the file came from, for errors and the record of a first download.
+        path: path of the download.
+        checksum: checksum as in `download`.
+        origin: origin of the file, for errors and for the record of a first download.
 
     Raises:
-        MMLError: it has another checksum, or is no archive although its name says so.
+        MMLError: the file has another checksum, or has the name of an archive but is not one.
     """
     algorithm, expected, pin = expected_digest(path, checksum.lower())
     try:
@@ -32,7 +32,7 @@ def adopt(file: Path, path: Path, checksum: str, origin: str) -> None:
         name = "MD5" if algorithm == "md5" else "SHA-256"
         first = f" (of the first download, in {pin})" if pin else ""
         raise MMLError(
-            f"{file} has the {name} {digest}, expected is {expected}{first}; fetch it again from {origin}, or correct "
+            f"{file} has the {name} {digest}, not {expected}{first}; fetch it again from {origin}, or correct "
             "the checksum"
         )
     if pin and not expected and not fits_name(file, path.name):

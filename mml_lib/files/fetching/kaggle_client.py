@@ -1,4 +1,4 @@
-"""Files of Kaggle, by its own client."""
+"""Downloads from Kaggle by its own client."""
 
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ CREDENTIALS = (
     "~/.kaggle/access_token (older tokens: ~/.kaggle/kaggle.json)"
 )
 COMPETITIONS = "competitions"
-"""First part of the name of a competition: `competitions/<name>`."""
+"""Prefix of the names of competitions: `competitions/<name>`."""
 
 
 def fetch_from_kaggle(name: str, file: str, path: Path, checksum: str) -> None:
@@ -22,9 +22,9 @@ def fetch_from_kaggle(name: str, file: str, path: Path, checksum: str) -> None:
 
     Args:
         name: `<owner>/<data set>`, or `competitions/<name>`.
-        file: a file of it; empty: all files, as an archive.
-        path: place of the download.
-        checksum: as that of a download.
+        file: name of one file; empty: all files, as an archive.
+        path: path of the download.
+        checksum: checksum as in `download`.
 
     Raises:
         MMLError: the client or credentials are missing, Kaggle refuses, or the file has another checksum.
@@ -40,17 +40,21 @@ def fetch_from_kaggle(name: str, file: str, path: Path, checksum: str) -> None:
 
 
 def _client() -> Any:
-    """Return an authenticated client."""
+    """Return an authenticated client.
+
+    Raises:
+        MMLError: the package or credentials are missing.
+    """
     try:
         from kaggle.api.kaggle_api_extended import KaggleApi
     except ImportError as error:
-        raise MMLError(f"downloads from Kaggle need the package kaggle ({error}): {EXTRA}") from error
-    except (OSError, SystemExit) as error:  # older clients look for credentials when they are imported
+        raise MMLError(f"downloads from Kaggle need the package kaggle ({error}); install it by {EXTRA}") from error
+    except (OSError, SystemExit) as error:  # older clients read credentials on import
         raise MMLError(f"Kaggle: there are no credentials; {CREDENTIALS}") from error
     client = KaggleApi()
     try:
         client.authenticate()
-    except (Exception, SystemExit) as error:  # it leaves the process where it finds none
+    except (Exception, SystemExit) as error:  # without credentials, it exits the process
         raise MMLError(f"Kaggle: there are no credentials; {CREDENTIALS}") from error
     return client
 
@@ -70,10 +74,10 @@ def _download(client: Any, name: str, file: str, folder: Path) -> None:
 
 
 def _only_file(folder: Path, file: str, origin: str) -> Path:
-    """Return the fetched file, taken out of the zip file that Kaggle may send it in."""
+    """Return the fetched file, unpacked if Kaggle sent it in a zip file."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     if len(files) != 1:
-        raise MMLError(f"{origin}: Kaggle sent {len(files)} files in place of one; check the names kaggle and file")
+        raise MMLError(f"{origin}: Kaggle sent {len(files)} files instead of one; check the keys kaggle and file")
     name = PurePosixPath(file).name
     if name and files[0].name == f"{name}.zip" and zipfile.is_zipfile(files[0]):
         with zipfile.ZipFile(files[0]) as archive:
@@ -84,11 +88,11 @@ def _only_file(folder: Path, file: str, origin: str) -> Path:
 
 def _refused(origin: str, file: str, error: Exception) -> MMLError:
     status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
-    what = f"{origin}{f', file {file}' if file else ''}"
+    subject = f"{origin}{f', file {file}' if file else ''}"
     if status in (401, 403):
         return MMLError(
-            f"{what}: Kaggle refuses access ({status}); accept its rules on that page, and check your API token"
+            f"{subject}: Kaggle refuses access ({status}); accept its rules on that page, and check your API token"
         )
     if status == 404:
-        return MMLError(f"{what}: Kaggle has no such data (404); check the names kaggle and file")
-    return MMLError(f"{what} cannot be fetched: {str(error) or type(error).__name__}")
+        return MMLError(f"{subject}: Kaggle has no such data (404); check the keys kaggle and file")
+    return MMLError(f"{subject} cannot be fetched: {str(error) or type(error).__name__}")

@@ -105,7 +105,7 @@ def test_missing_files_are_all_named_at_once(tmp_path: Path):
         check_downloads(plan)
     folder.mkdir(parents=True)
     (folder / "scans.zip").write_bytes(b"x")
-    with pytest.raises(MMLError, match=f"fetch by hand: labels.csv .* put it into {folder}"):
+    with pytest.raises(MMLError, match=f"download by hand: labels.csv .* put it into {folder}"):
         check_downloads(plan)
     (folder / "labels.csv").write_bytes(b"x")
     check_downloads(plan)

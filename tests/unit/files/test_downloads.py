@@ -81,7 +81,9 @@ def test_progress_pays_for_further_attempts(server: Server, path: Path):
 
 def test_attempts_without_progress_end_in_one_line_and_the_next_run_resumes(server: Server, path: Path):
     server.cuts = [1000, *[0] * 6]
-    with pytest.raises(MMLError, match=f"{server.url}: 1000 of {len(BODY)} bytes arrived .*; running again resumes"):
+    with pytest.raises(
+        MMLError, match=f"{server.url}: 1000 of {len(BODY)} bytes were received .*; run the command again to resume"
+    ):
         download(server.url, path, checksum(BODY))
     assert len(server.asked) == 7
     assert names(path) == ["images.zip.part", "images.zip.part.json"]
@@ -219,7 +221,7 @@ def test_content_length_below_the_truth_is_noticed(server: Server, path: Path):
 def test_content_length_above_the_truth_is_noticed(server: Server, path: Path):
     server.headers["Content-Length"] = str(len(BODY) + 10)
     server.ranges = False
-    with pytest.raises(MMLError, match=f"{len(BODY)} of {len(BODY) + 10} bytes arrived"):
+    with pytest.raises(MMLError, match=f"{len(BODY)} of {len(BODY) + 10} bytes were received"):
         download(server.url, path, checksum(BODY))
     assert not path.exists()
 

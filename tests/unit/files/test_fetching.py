@@ -40,13 +40,13 @@ def test_a_missing_file_says_where_from_and_where_to(path: Path):
 
 def test_a_file_at_another_place_is_named(path: Path, tmp_path: Path):
     (tmp_path / "labels.csv").write_bytes(BODY)
-    with pytest.raises(MMLError, match=f"{tmp_path}/labels.csv lies at another place: move it"):
+    with pytest.raises(MMLError, match=f"{tmp_path}/labels.csv exists: move it"):
         fetch(f"manual:labels.csv#{PAGE}", path, SHA256)
 
 
 def test_a_file_fetched_by_hand_is_checked_and_stays(path: Path):
     file = by_hand(path, b"another")
-    with pytest.raises(MMLError, match=f"{file} has the SHA-256 .*expected is {SHA256}.*from {PAGE}"):
+    with pytest.raises(MMLError, match=f"{file} has the SHA-256 .*not {SHA256}.*from {PAGE}"):
         fetch(f"manual:labels.csv#{PAGE}", path, SHA256)
     assert file.read_bytes() == b"another"
     assert not path.exists()
@@ -65,7 +65,7 @@ def test_the_first_file_fetched_by_hand_is_trusted_and_later_ones_are_compared(t
     assert pin == {"url": PAGE, "sha256": SHA256}
     path.unlink()
     by_hand(path, b"another")
-    with pytest.raises(MMLError, match=f"expected is {SHA256} .of the first download"):
+    with pytest.raises(MMLError, match=f"not {SHA256} .of the first download"):
         fetch(f"manual:labels.csv#{PAGE}", path, checksum)
 
 
@@ -160,7 +160,7 @@ def test_whole_data_sets_and_competitions_are_fetched(path: Path, client, addres
 
 
 def test_another_checksum_of_kaggle_is_refused(path: Path, client):
-    with pytest.raises(MMLError, match=rf"expected is {'0a1b' * 16}.*kaggle.com/datasets/owner/set"):
+    with pytest.raises(MMLError, match=rf"not {'0a1b' * 16}.*kaggle.com/datasets/owner/set"):
         fetch("kaggle:owner/set#labels.csv", path, "0a1b" * 16)
     assert not path.parent.exists() or not list(path.parent.iterdir())
 
@@ -173,7 +173,7 @@ def test_another_checksum_of_kaggle_is_refused(path: Path, client):
         (type("Denied", (Exception,), {"response": SimpleNamespace(status_code=403)})(), "accept its rules"),
         (
             type("Gone", (Exception,), {"response": SimpleNamespace(status_code=404)})(),
-            "check the names kaggle and file",
+            "check the keys kaggle and file",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_own_template_is_registered_before_the_manager_is_built(tmp_path: Path):
     assert fm.output("scratch").flags["temp"]
     with pytest.raises(MMLError, match="stores dict objects, not list"):
         fm.construct_saving_path([], "maps", task_name="a", run="0" * 8, fold=0, file_name="x")
-    with pytest.raises(MMLError, match="comes too late"):
+    with pytest.raises(MMLError, match="is registered too late"):
         MMLFileManager.add_assignment_path("late", "PROJ_PATH/LATE/RUN.json")
     with pytest.raises(MMLError, match="'maps' is taken"):
         MMLFileManager.add_assignment_path("maps", "PROJ_PATH/OTHER/RUN.json")
@@ -58,7 +58,7 @@ def test_own_template_is_registered_before_the_manager_is_built(tmp_path: Path):
         ("PROJ_PATH/X/TASK_NAM/RUN.json", "token 'TASK_NAM', did you mean 'TASK_NAME'"),
         ("PROJ_PATH/X/RUN-FOLDER.json", "unknown token 'FOLDER'"),
         ("PROJ_PATH/../RUN.json", "without '..'"),
-        ("PROJ_PATH/X/RUN/RUN.json", "stands in a template once"),
+        ("PROJ_PATH/X/RUN/RUN.json", "may appear only once in a template"),
         ("PROJ_PATH", "a file below its root"),
         ("X/RUN.json", "begins with one of"),
         ("/X/RUN.json", "begins with one of"),
@@ -74,10 +74,10 @@ def test_malformed_template_is_refused(path: str, why: str):
 @pytest.mark.parametrize(
     ("tokens", "why"),
     [
-        ({"task_name": "a", "run": "0" * 8}, "FOLD not given"),
-        ({"task_name": "../a", "run": "0" * 8, "fold": 0}, "cannot stand for TASK_NAME"),
-        ({"task_name": "a/b", "run": "0" * 8, "fold": 0}, "cannot stand for TASK_NAME"),
-        ({"task_name": "a", "run": "xyz", "fold": 0}, "cannot stand for RUN"),
+        ({"task_name": "a", "run": "0" * 8}, "a value of FOLD is missing"),
+        ({"task_name": "../a", "run": "0" * 8, "fold": 0}, "is not allowed for TASK_NAME"),
+        ({"task_name": "a/b", "run": "0" * 8, "fold": 0}, "is not allowed for TASK_NAME"),
+        ({"task_name": "a", "run": "xyz", "fold": 0}, "is not allowed for RUN"),
         ({"task_name": "a", "run": "0" * 8, "fold": 0, "folder": 1}, "argument 'folder', did you mean 'fold'"),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_file_without_a_key_is_damaged(kind: str, key: str, tmp_path: Path):
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_weights_of_another_program_are_refused(metadata: dict[str, str] | None, tmp_path: Path):
     save_file({"weight": np.zeros(1)}, tmp_path / "m.safetensors", metadata)
-    with pytest.raises(MMLError, match=r"m\.safetensors is damaged \(it has no header of MML\); make it again by"):
+    with pytest.raises(MMLError, match=r"m\.safetensors is damaged \(its header is not from MML\); make it again by"):
         READ["parameters"](tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match="it has no header of MML"):
+    with pytest.raises(ValueError, match="its header is not from MML"):
         stamp_of("parameters", tmp_path / "m.safetensors")
