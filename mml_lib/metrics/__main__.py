@@ -1,4 +1,4 @@
-"""List of the named metrics as the guide has it: `python -m mml_lib.metrics`."""
+"""Table of the named metrics for the guide: `python -m mml_lib.metrics`."""
 
 from mml_lib.metrics.metric_registry import metric_table
 from mml_lib.task_types import TASK_TYPES

@@ -1,7 +1,7 @@
-"""Metrics of a classification: of probabilities, N×classes, and targets, N.
+"""Metrics of a classification, from probabilities (float, N×classes) and targets (int, N).
 
-Of two classes, precision, recall, sensitivity, specificity and average precision are those of the second, the positive
-one; of more they are means over classes (macro averages). All other metrics treat classes alike.
+With two classes, precision, recall, sensitivity, specificity and average precision are those of the second class, the
+positive one. With more classes, they are means over classes (macro averages). All other metrics treat classes equally.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ declare = partial(Metric, "classification")
 
 
 def class_counts(probabilities: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], Counts]:
-    """Return a function that counts samples of each class, R×classes."""
+    """Return a function from weights, N×R, to the counts of each class, R×classes."""
     classes, predicted = probabilities.shape[1], probabilities.argmax(axis=1)
-    hit = np.where(predicted == targets, targets, classes)
-    counted = [class_weights(labels, classes) for labels in (hit, targets, predicted)]
-    return lambda weights: Counts(*(count(weights) for count in counted))
+    hits = np.where(predicted == targets, targets, classes)
+    counters = [class_weights(labels, classes) for labels in (hits, targets, predicted)]
+    return lambda weights: Counts(*(count(weights) for count in counters))
 
 
 def positive_or_mean(values: np.ndarray) -> np.ndarray:
-    """Return the value of the second of two classes, or the mean over several, …×classes as …."""
+    """Return the value of the second of two classes, or the mean over more classes, from …×classes to …."""
     return values[..., 1] if values.shape[-1] == 2 else mean_of_known(values)
 
 
@@ -45,7 +45,7 @@ def _precision(counts: Counts) -> np.ndarray:
 
 
 def is_of_class(targets: np.ndarray, classes: int) -> np.ndarray:
-    """Return which samples are of a class, or have a label, N×classes (bool)."""
+    """Return the membership of each sample in each class, or in each label (bool, N×classes)."""
     return targets if targets.ndim == 2 else targets[:, None] == np.arange(classes)
 
 
@@ -55,18 +55,18 @@ def _auroc(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
 
 def _average_precision(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
     classes = probabilities.shape[1]
-    chosen = [1] if classes == 2 else list(range(classes))
-    return mean_area(precision_area, probabilities[:, chosen], is_of_class(targets, classes)[:, chosen])
+    indices = [1] if classes == 2 else list(range(classes))
+    return mean_area(precision_area, probabilities[:, indices], is_of_class(targets, classes)[:, indices])
 
 
 def mean_area(build: Callable, probabilities: np.ndarray, positive: np.ndarray) -> Weighted:
-    """Return a function of the mean area under a curve over the columns, classes or labels, that define one."""
+    """Return a function of the mean area under a curve over the columns (classes or labels) that define it."""
     areas = [build(*column) for column in zip(probabilities.T, positive.T, strict=True)]
     return lambda weights: mean_of_known(np.stack([area(weights) for area in areas], axis=-1))
 
 
 def weighted_mean(losses: np.ndarray) -> Weighted:
-    """Return a function of the weighted mean of a loss of each sample, N."""
+    """Return a function of the weighted mean of losses of the samples, N."""
     return LinearSums(np.column_stack([losses, np.ones(len(losses))]), lambda sums: sums[:, 0] / sums[:, 1])
 
 
@@ -81,15 +81,18 @@ def mean_log_loss(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
 
 
 def _top(number: int, probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
-    """Return a function of the share of samples whose target is among so many; the first of equals comes first."""
-    of_target = np.take_along_axis(probabilities, targets[:, None], axis=1)
+    """Return a function of the share of samples whose target is among the `number` most probable classes.
+
+    Of equal probabilities, that of the first class ranks higher.
+    """
+    target_probability = np.take_along_axis(probabilities, targets[:, None], axis=1)
     earlier = np.arange(probabilities.shape[1]) < targets[:, None]
-    before = (probabilities > of_target) | ((probabilities == of_target) & earlier)
+    before = (probabilities > target_probability) | ((probabilities == target_probability) & earlier)
     return weighted_mean((before.sum(axis=1) < number).astype(np.float64))
 
 
 def _quadratic_kappa(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
-    """Return a function of kappa with squared distances (Cohen 1968)."""
+    """Return a function of Cohen's kappa weighted by squared distances (Cohen 1968)."""
     predicted = probabilities.argmax(axis=1)
     features = [(targets - predicted) ** 2, targets, targets**2, predicted, predicted**2, np.ones(len(targets))]
 

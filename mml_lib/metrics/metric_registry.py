@@ -11,9 +11,9 @@ import numpy as np
 from mml_lib.metrics.sums import joined
 
 Values = dict[str, np.ndarray]
-"""Values of metrics by name: one for each resample, R (float64)."""
+"""Values of metrics by name, one for each resample (float64, R)."""
 Weighted = Callable[[np.ndarray], Any]
-"""Computes a statistic of resamples from weights, N×R: whole numbers, uint8 or float64, see `mml_lib.metrics.sums`."""
+"""Function from weights, N×R, to a statistic of R resamples. Weights are whole numbers (see `mml_lib.metrics.sums`)."""
 
 Takes = Literal["labels", "probabilities", "values", "pixels", "masks"]
 """Inputs of a metric: predicted classes or labels, probabilities, values, pixel counts of images, or whole masks."""
@@ -28,18 +28,18 @@ class Metric:
         name: name in studies and tables. `{}` stands for a whole number, as in `top{}_accuracy`.
         description: one line for users.
         takes: inputs of the metric.
-        statistic: called with the arguments of the task type, N samples each, returns a function of weights, N×R.
-            Metrics with the same statistic share its work.
-        value: returns the metric of each resample, R, from what that function returns.
-        lower_is_better: direction.
-        bounds: least and largest value; None where there is no such value.
+        statistic: function from the arguments of the task type, N samples each, to a function of weights, N×R.
+            Metrics with the same statistic share its computation.
+        value: function from the result of that function to the metric of each resample, R.
+        lower_is_better: True if smaller values are better.
+        bounds: smallest and largest value; None without such values.
         scale: form of its interval, see `mml_lib.evaluation.intervals`.
-        rare_classes_decide: the interval counts samples of rare classes only.
-        deciding: of two classes, the samples that decide the metric: those of the second class, those of the first, or
-            those that are predicted to be of the second. Empty: all of them.
-        magnitude: a sum of magnitudes, which noise adds to.
-        pooled: pixels of all images together: images weigh as much as they have pixels of a class.
-        example: the number that lists show for `{}`.
+        rare_classes_decide: True if samples of rare classes determine the width of its interval.
+        deciding: samples that determine the metric of two classes: those of the second class (`positives`), of the
+            first (`negatives`), or those predicted as the second (`predicted`). Empty: all samples.
+        magnitude: True for a sum of magnitudes, which noise increases.
+        pooled: True for pixels of all images together, so that images count by their pixels of a class.
+        example: number in place of `{}` in lists.
     """
 
     task_type: str
@@ -58,7 +58,7 @@ class Metric:
     example: int | None = None
 
     def with_number(self, number: int) -> "Metric":
-        """Return the metric for a number in its name, which its statistic takes as the first argument."""
+        """Return the metric for a number in its name. The number is the first argument of its statistic."""
         return replace(
             self,
             name=self.name.format(number),
@@ -68,13 +68,13 @@ class Metric:
         )
 
     def value_of(self, results: Any) -> np.ndarray:
-        """Return the metric of each resample, R; rounding leads to no value beyond its bounds."""
+        """Return the metric of each resample, R. Values beyond the bounds, by rounding, are clipped."""
         values = self.value(results)
         return values if self.bounds is None else np.clip(values, *self.bounds)
 
     @property
     def listed(self) -> "Metric":
-        """The metric as lists show it."""
+        """The metric with its example number, for lists."""
         return self if self.example is None else self.with_number(self.example)
 
 
@@ -85,20 +85,20 @@ def register(metric: Metric) -> None:
     """Add a metric to the registry.
 
     Raises:
-        ValueError: its task type has a metric of this name.
+        ValueError: its task type already has a metric of this name.
     """
-    of_type = _METRICS.setdefault(metric.task_type, {})
-    if metric.name in of_type:
-        raise ValueError(f"there is a metric '{metric.name}' for a {metric.task_type} already")
-    of_type[metric.name] = metric
+    task_metrics = _METRICS.setdefault(metric.task_type, {})
+    if metric.name in task_metrics:
+        raise ValueError(f"there is already a metric '{metric.name}' of {metric.task_type}")
+    task_metrics[metric.name] = metric
 
 
 def find_metric(task_type: str, name: str) -> Metric | None:
     """Return the metric of a task type by its name; None if there is none."""
-    of_type = _METRICS.get(task_type, {})
-    if name in of_type and of_type[name].example is None:
-        return of_type[name]
-    for metric in of_type.values():
+    task_metrics = _METRICS.get(task_type, {})
+    if name in task_metrics and task_metrics[name].example is None:
+        return task_metrics[name]
+    for metric in task_metrics.values():
         before, marker, after = metric.name.partition("{}")
         match = re.fullmatch(f"{re.escape(before)}([1-9][0-9]{{0,3}}){re.escape(after)}", name) if marker else None
         if match:
@@ -107,9 +107,10 @@ def find_metric(task_type: str, name: str) -> Metric | None:
 
 
 def properties_of(name: str, task_type: str = "") -> Metric | None:
-    """Return the metric of a name, None if there is none.
+    """Return the metric of a name; None if there is none.
 
-    Without a task type it is the first of this name: direction and scale agree between task types, bounds may not.
+    Without a task type, it is the first metric of this name. Metrics of one name have the same direction and scale for
+    all task types, but may have other bounds.
     """
     metrics = (find_metric(kind, name) for kind in ([task_type] if task_type else _METRICS))
     return next((metric for metric in metrics if metric is not None), None)
@@ -121,22 +122,22 @@ def named_metrics(task_type: str) -> tuple[str, ...]:
 
 
 def metric_table() -> list[Metric]:
-    """Return all metrics as lists show them, by task type."""
-    return [metric.listed for of_type in _METRICS.values() for metric in of_type.values()]
+    """Return all metrics with example numbers, by task type."""
+    return [metric.listed for task_metrics in _METRICS.values() for metric in task_metrics.values()]
 
 
 def weighted(task_type: str, names: Sequence[str], arguments: Sequence[np.ndarray]) -> Callable[[np.ndarray], Values]:
-    """Return a function that computes metrics from weights of the samples, N×R, as R values by name.
+    """Return a function from weights of the samples, N×R, to R values of each metric by name.
 
     Args:
         task_type: task type of the metrics.
         names: names of the metrics.
-        arguments: what its metrics take, N samples each: probabilities (N×classes) and targets (N), probabilities and
-            targets (N×labels), values and targets (N), or hits, targets and predictions of each class in pixels
-            (images×classes), and the masks of each image (tuples of `MaskPair`, images) where a metric takes them.
+        arguments: arguments of its metrics, N samples each: probabilities (N×classes) and targets (N); probabilities
+            and targets (N×labels); values and targets (N); or hits, targets and predictions of each class in pixels
+            (images×classes), followed by the masks of each image (tuples of `MaskPair`) if a metric takes them.
 
     Raises:
-        KeyError: a name that the task type does not have.
+        KeyError: the task type has no metric of a name.
     """
     metrics = [find_metric(task_type, name) for name in names]
     if None in metrics:

@@ -1,7 +1,7 @@
-"""Metrics of a multi-label classification: of probabilities and targets, N×labels; a label is predicted above 0.5.
+"""Metrics of a multi-label classification, from probabilities and targets (N×labels). Above 0.5, a label is predicted.
 
-Where labels are unknown, statistics take a third argument, which are known (bool, N×labels). Means over labels are then
-means of what each label's known entries give; samples without a known label count for none.
+If labels are unknown, statistics have a third argument, a mask of the known labels (bool, N×labels). Each label then
+counts by its known entries, and samples without a known label do not count.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ declare = partial(Metric, "multilabel_classification")
 
 
 class LabelCounts(NamedTuple):
-    """Samples that have each label, R×labels, and all samples whose label is known, R×1 or R×labels."""
+    """Counts of each label, R×labels, and the number of samples whose label is known, R×1 or R×labels."""
 
     counts: Counts
     number: np.ndarray
@@ -31,7 +31,7 @@ class LabelCounts(NamedTuple):
 def label_counts(
     probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None
 ) -> Callable[[np.ndarray], LabelCounts]:
-    """Return a function that counts samples of each label."""
+    """Return a function from weights, N×R, to the counts of each label."""
     predicted, number = probabilities > 0.5, np.ones((len(targets), 1))
     if is_known is not None:
         predicted, number = predicted & is_known, is_known
@@ -39,8 +39,8 @@ def label_counts(
     ends = np.arange(1, 4) * targets.shape[1]
 
     def count(sums: np.ndarray) -> LabelCounts:
-        *counted, of_all = np.split(sums, ends, axis=1)
-        return LabelCounts(Counts(*counted), of_all)
+        *counts, number_known = np.split(sums, ends, axis=1)
+        return LabelCounts(Counts(*counts), number_known)
 
     return LinearSums(features, count)
 
@@ -67,7 +67,7 @@ def _accuracy(labels: LabelCounts) -> np.ndarray:
 
 
 def _mean_matthews(labels: LabelCounts) -> np.ndarray:
-    """Return the mean over labels of each label's correlation."""
+    """Return the mean over labels of each label's Matthews correlation."""
     number = labels.number
     hits, targets, predicted = labels.counts
     spread = np.sqrt(targets * (number - targets)) * np.sqrt(predicted * (number - predicted))
@@ -77,7 +77,7 @@ def _mean_matthews(labels: LabelCounts) -> np.ndarray:
 def _mean_area(
     build: Callable, probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None
 ) -> Weighted:
-    """Return a function of the mean area under a curve over the labels that define one, of known entries."""
+    """Return a function of the mean area under a curve over the labels that define it, by known entries."""
     if is_known is None:
         return mean_area(build, probabilities, targets)
     columns = zip(probabilities.T, targets.T, is_known.T, strict=True)
@@ -86,27 +86,28 @@ def _mean_area(
 
 
 def _mean_loss(
-    whole: Callable,
-    of_labels: Callable,
+    mean_loss: Callable,
+    label_losses: Callable,
     probabilities: np.ndarray,
     targets: np.ndarray,
     is_known: np.ndarray | None = None,
 ) -> Weighted:
-    """Return a function of a mean loss over the labels, of known entries.
+    """Return a function of the mean over labels of each label's mean loss, by known entries.
 
     Args:
-        whole: returns it where all labels are known.
-        of_labels: returns the loss of each label of each sample, N×labels.
-        probabilities, targets, is_known: of the samples, N×labels.
+        mean_loss: function from probabilities and targets to this function, if all labels are known.
+        label_losses: function from probabilities and targets to the loss of each label of each sample, N×labels.
+        probabilities, targets: of the samples, N×labels.
+        is_known: mask of the known labels (bool, N×labels); None: all.
     """
     if is_known is None:
-        return whole(probabilities, targets)
-    features = np.concatenate([of_labels(probabilities, targets) * is_known, is_known], axis=1)
+        return mean_loss(probabilities, targets)
+    features = np.concatenate([label_losses(probabilities, targets) * is_known, is_known], axis=1)
     return LinearSums(features, lambda sums: mean_of_known(share(*np.split(sums, 2, axis=1))))
 
 
 def _mean_over_samples(values: np.ndarray, is_known: np.ndarray | None) -> Weighted:
-    """Return a function of the mean of values of samples, N, that have a known label."""
+    """Return a function of the mean of values, N, over the samples with a known label."""
     if is_known is None or is_known.any(axis=1).all():
         return weighted_mean(values)
     features = np.column_stack([values, np.ones(len(values))]) * is_known.any(axis=1, keepdims=True)
@@ -114,21 +115,21 @@ def _mean_over_samples(values: np.ndarray, is_known: np.ndarray | None) -> Weigh
 
 
 def _exact_match(probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> Weighted:
-    right = (probabilities > 0.5) == targets
-    right = right if is_known is None else right | ~is_known
-    return _mean_over_samples(right.all(axis=1).astype(np.float64), is_known)
+    is_right = (probabilities > 0.5) == targets
+    is_right = is_right if is_known is None else is_right | ~is_known
+    return _mean_over_samples(is_right.all(axis=1).astype(np.float64), is_known)
 
 
 def _ranking(probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> Weighted:
-    """Return a function of the mean ranking precision of samples' known labels (Schapire and Singer 2000)."""
+    """Return a function of the label ranking average precision, by known labels (Schapire and Singer 2000)."""
     precision = np.zeros(len(targets))
     ranked = np.ones_like(targets) if is_known is None else is_known
     for label in range(targets.shape[1]):
-        above = (probabilities >= probabilities[:, [label]]) & ranked  # with itself, and what equals it
+        above = (probabilities >= probabilities[:, [label]]) & ranked  # including itself and ties
         precision += targets[:, label] * (above & targets).sum(axis=1) / np.maximum(above.sum(axis=1), 1)
     number = targets.sum(axis=1)
-    one_kind = (number == 0) | (number == ranked.sum(axis=1))
-    return _mean_over_samples(np.where(one_kind, 1.0, precision / np.maximum(number, 1)), is_known)
+    is_trivial = (number == 0) | (number == ranked.sum(axis=1))
+    return _mean_over_samples(np.where(is_trivial, 1.0, precision / np.maximum(number, 1)), is_known)
 
 
 def _calibration_error(probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> Weighted:
@@ -140,7 +141,7 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray, is_known:
     def error(weights: np.ndarray) -> np.ndarray:
         drawn, sums = weights.T.astype(np.float64), np.zeros(weights.shape[1])
         for label in range(gaps.shape[1]):
-            in_bins = np.zeros((len(gaps), BINS))  # of one label at a time: of all they would be large
+            in_bins = np.zeros((len(gaps), BINS))  # one label at a time, to save memory
             in_bins[samples, number[:, label]] = gaps[:, label]
             sums += np.abs(drawn @ in_bins).sum(axis=1)
         return sums / (total(weights) * gaps.shape[1])
@@ -149,7 +150,7 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray, is_known:
 
 
 def _calibration_error_of_known(gaps: np.ndarray, number: np.ndarray, is_known: np.ndarray) -> Weighted:
-    """Return a function of the mean over labels of each one's calibration error, for gaps of 0 where it is unknown."""
+    """Return a function of the mean over labels of each label's calibration error. Gaps of unknown entries are 0."""
     samples = np.arange(len(gaps))
 
     def error(weights: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Metrics of a regression: of values and targets, N each."""
+"""Metrics of a regression, from values and targets (float, N each)."""
 
 from functools import partial
 from operator import itemgetter
@@ -13,7 +13,7 @@ declare = partial(Metric, "regression")
 
 
 def moments(values: np.ndarray, targets: np.ndarray) -> Weighted:
-    """Return a function of `mae rmse r2 pearson` by name, R each; from weighted moments, about the mean of all."""
+    """Return a function of `mae`, `rmse`, `r2` and `pearson` by name, R each, from weighted moments."""
     errors, v, t = values - targets, values - values.mean(), targets - targets.mean()
     features = np.column_stack([np.abs(errors), errors**2, v, t, v * v, t * t, v * t])
 
@@ -27,7 +27,7 @@ def moments(values: np.ndarray, targets: np.ndarray) -> Weighted:
                 "r2": 1 - mse / var_t,
                 "pearson": (vt - mean_v * mean_t) / np.sqrt(var_v * var_t),
             }
-        # Next to the mean of all samples hardly any variance is left, perhaps none: take the drawn values themselves.
+        # If a resample's variance is tiny beside its second moment, moments lose precision: use the drawn values.
         for resample in np.flatnonzero((var_v <= 1e-6 * vv) | (var_t <= 1e-6 * tt)):
             rows = np.flatnonzero(weights[:, resample])
             drawn = values[rows], targets[rows], weights[rows, resample].astype(np.float64)
@@ -46,7 +46,7 @@ def _r2(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _pearson(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
-    if np.ptp(values) == 0 or np.ptp(targets) == 0:  # of equal values the deviation may be a rounding error
+    if np.ptp(values) == 0 or np.ptp(targets) == 0:  # rounding could give equal values a variance above 0
         return np.nan
     covariance = np.cov(values, targets, ddof=0, aweights=weights)
     return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
@@ -61,7 +61,7 @@ def _spearman(values: np.ndarray, targets: np.ndarray) -> Weighted:
         ranked.append(WeightSums(order, places))
 
     def spearman(weights: np.ndarray) -> np.ndarray:
-        # Twice a rank less the mean of ranks is the weight before the equals of a value and up to their end, less N.
+        # Twice the deviation of a rank from the mean rank: the weights before a tie and up to its end, minus N.
         first, second = (sums(weights).sum(axis=0, dtype=np.float64) - total(weights) for sums in ranked)
         covariance, *variances = (
             np.einsum("nr,nr,nr->r", weights, *pair) for pair in ((first, second), (first, first), (second, second))

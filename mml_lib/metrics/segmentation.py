@@ -1,9 +1,9 @@
-"""Metrics of a segmentation: of the pixels of each class in each image, images×classes, and of masks.
+"""Metrics of a segmentation, from the pixels of each class in each image (images×classes) and from masks.
 
-Class 0 is the background and counts for none but `pixel_accuracy`, unless it is the only class. The metric of an image
-is the mean over its classes, without those that leave it undefined there (of Dice and IoU those that are neither true
-nor predicted); the metric is the mean over images, without those in which no class defines it. Metrics that are called
-`pooled` add up the pixels of all images first. Ignored pixels count nowhere.
+Class 0 is the background. Only `pixel_accuracy` counts it, unless it is the only class. The metric of an image is the
+mean over the classes for which it is defined (Dice and IoU: classes that are true or predicted there). The metric is
+the mean over the images for which it is defined. `pooled` metrics sum the pixels of all images first. Ignored pixels do
+not count.
 """
 
 from collections.abc import Callable
@@ -22,15 +22,15 @@ declare = partial(Metric, "semantic_segmentation")
 
 
 def foreground(values: np.ndarray) -> np.ndarray:
-    """Return values of classes, …×classes, without the background; all of them where there is one class."""
+    """Return values of classes, …×classes, without the background, unless it is the only class."""
     return values[..., 1:] if values.shape[-1] > 1 else values
 
 
 def mean_over_images(values: np.ndarray) -> Weighted:
-    """Return a function of the weighted mean over images of the mean over classes, for values images×classes."""
-    of_images = mean_of_known(foreground(values))
-    defined = ~np.isnan(of_images)
-    return LinearSums(np.column_stack([np.where(defined, of_images, 0), defined]), lambda sums: share(*sums.T))
+    """Return a function of the weighted mean over images of the mean over classes, for values of images×classes."""
+    image_values = mean_of_known(foreground(values))
+    defined = ~np.isnan(image_values)
+    return LinearSums(np.column_stack([np.where(defined, image_values, 0), defined]), lambda sums: share(*sums.T))
 
 
 def _image_specificities(counts: Counts) -> np.ndarray:
@@ -38,7 +38,7 @@ def _image_specificities(counts: Counts) -> np.ndarray:
 
 
 def image_statistic(values: Callable[[Counts], np.ndarray]) -> Callable[..., Weighted]:
-    """Return a statistic: the mean over images of values that counts of pixels, images×classes, give."""
+    """Return a statistic: the mean over images of values that are computed from pixel counts, images×classes."""
 
     def statistic(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, *_: np.ndarray) -> Weighted:
         return mean_over_images(values(Counts(*(side.astype(np.float64) for side in (hits, targets, predicted)))))
@@ -49,7 +49,7 @@ def image_statistic(values: Callable[[Counts], np.ndarray]) -> Callable[..., Wei
 def pooled_counts(
     hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, *_: np.ndarray
 ) -> Callable[[np.ndarray], Counts]:
-    """Return a function that counts the pixels of each class in all images together, R×classes."""
+    """Return a function from weights to the pixel counts of each class in all images together, R×classes."""
     return LinearSums(
         np.concatenate([hits, targets, predicted], axis=1), lambda sums: Counts(*np.split(sums, 3, axis=1))
     )
@@ -58,14 +58,13 @@ def pooled_counts(
 def surface_values(
     classes: int, masks: np.ndarray, measure: Callable[[Edges, int], float], background: int = 1
 ) -> np.ndarray:
-    """Return a measure of surfaces for each image and class, images×classes; NaN of the first `background` classes.
+    """Return a measure of surfaces for each image and class, images×classes; NaN for the first `background` classes.
 
     Args:
         classes: number of classes.
-        masks: for each image a tuple of its masks, or surfaces; for each group of images those of all, whose values are
-            averaged.
-        measure: of a pair of masks and a class.
-        background: number of classes that are left out.
+        masks: tuple of the masks, or surfaces, of each image or group of images. Values within a tuple are averaged.
+        measure: function from a pair of masks and a class to a value.
+        background: number of classes to leave out.
     """
     values = np.full((len(masks), classes), np.nan)
     for row, pairs in enumerate(masks):

@@ -1,6 +1,6 @@
-"""Shares of counts: hits, targets and predictions of each class, …×classes; NaN where nothing is counted.
+"""Shares of counts: hits, targets and predictions of each class, …×classes; NaN if nothing is counted.
 
-The axes before the last are free: one set of counts, or one for each resample.
+Leading axes are arbitrary, for instance resamples.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Counts(NamedTuple):
-    """Samples, or pixels, of each class: predicted and true, true, predicted; …×classes each."""
+    """Number of samples or pixels of each class, …×classes: correctly predicted, true, and predicted."""
 
     hits: np.ndarray
     targets: np.ndarray
@@ -25,49 +25,49 @@ def against_rest(counts: Counts, index: int) -> Counts:
 
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part by whole, NaN where there is no whole."""
+    """Return part divided by whole; NaN for a whole of 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the last axis, without what is NaN."""
+    """Return the mean over the last axis, ignoring NaN."""
     defined = ~np.isnan(values)
     return share(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
 
 
 def accuracy(counts: Counts) -> np.ndarray:
-    """Return the share of samples that are right."""
+    """Return the share of correct samples."""
     return share(counts.hits.sum(axis=-1), counts.targets.sum(axis=-1))
 
 
 def recalls(counts: Counts) -> np.ndarray:
-    """Return the recall of each class, NaN of one without targets."""
+    """Return the recall of each class; NaN without targets."""
     return share(counts.hits, counts.targets)
 
 
 def precisions(counts: Counts) -> np.ndarray:
-    """Return the precision of each class, NaN of one that is never predicted."""
+    """Return the precision of each class; NaN without predictions."""
     return share(counts.hits, counts.predicted)
 
 
 def specificities(counts: Counts, number: np.ndarray) -> np.ndarray:
-    """Return the specificity of each class, NaN of one that all samples have.
+    """Return the specificity of each class; NaN if all samples have the class.
 
     Args:
-        counts: of each class.
-        number: of all samples, …×1, or of those that are known of each class, …×classes.
+        counts: counts of each class.
+        number: number of all samples, …×1, or of the samples with a known label, …×classes.
     """
     others = number - counts.targets
     return share(others - counts.predicted + counts.hits, others)
 
 
 def dices(counts: Counts) -> np.ndarray:
-    """Return the Dice coefficient of each class, which is its F1 score; NaN of one that is in neither."""
+    """Return the Dice coefficient (F1 score) of each class; NaN without targets and predictions."""
     return share(2 * counts.hits, counts.targets + counts.predicted)
 
 
 def ious(counts: Counts) -> np.ndarray:
-    """Return the intersection over union of each class; NaN of one that is neither true nor predicted."""
+    """Return the intersection over union of each class; NaN without targets and predictions."""
     return share(counts.hits, counts.targets + counts.predicted - counts.hits)
 
 
@@ -82,14 +82,14 @@ def mean_dice(counts: Counts) -> np.ndarray:
 
 
 def kappa(counts: Counts) -> np.ndarray:
-    """Return Cohen's kappa (1960), NaN where all is one class."""
+    """Return Cohen's kappa (Cohen 1960); NaN if all targets and predictions are of one class."""
     number = counts.targets.sum(axis=-1)
     by_chance = (counts.targets * counts.predicted).sum(axis=-1)
     return share(counts.hits.sum(axis=-1) * number - by_chance, number**2 - by_chance)
 
 
 def matthews(counts: Counts) -> np.ndarray:
-    """Return the correlation of Matthews (1975; several classes: Gorodkin 2004); NaN where a side is constant."""
+    """Return Matthews' correlation (Matthews 1975; several classes: Gorodkin 2004); NaN if a side is constant."""
     number = counts.targets.sum(axis=-1)
     covariance = counts.hits.sum(axis=-1) * number - (counts.targets * counts.predicted).sum(axis=-1)
     spreads = [number**2 - (side**2).sum(axis=-1) for side in (counts.targets, counts.predicted)]

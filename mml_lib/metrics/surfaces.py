@@ -1,6 +1,6 @@
 """Surfaces of masks: distances between the edges of true and predicted regions, in pixels.
 
-Edges are the pixels of a region with a neighbour, above, below, left or right, outside of it; an image ends a region.
+Edges are the pixels of a region with a neighbour (above, below, left or right) outside of it or of the image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ import numpy as np
 from mml_lib.task_types import IGNORE
 
 Distances = tuple[np.ndarray, np.ndarray]
-"""Distances of predicted edge pixels to the true edge, and the other way round, in pixels."""
+"""Distances of predicted edge pixels to the true edge, and of true edge pixels to the predicted edge, in pixels."""
 
 
 @dataclass(frozen=True)
 class MaskPair:
-    """Predicted and true mask of an image, uint8 H×W each; pixels whose true value is 255 are ignored."""
+    """Predicted and true mask of an image (uint8, H×W each). Pixels with the true value 255 are ignored."""
 
     predicted: np.ndarray
     target: np.ndarray
@@ -27,20 +27,20 @@ class MaskPair:
         return {}
 
     def distances(self, index: int) -> Distances | None:
-        """Return the distance of each predicted edge pixel to the true edge, and the other way round.
+        """Return the distances of predicted edge pixels to the true edge, and of true ones to the predicted edge.
 
-        Ignored pixels are in no region. Arrays are empty of a region that is, infinite where only the other is empty;
-        None: both are.
+        Ignored pixels belong to no region. The array of an empty region is empty, and distances to an empty region are
+        infinite. The result is None if both regions are empty.
         """
         if index not in self._distances:
-            counted = self.target != IGNORE
-            regions = [(side == index) & counted for side in (self.predicted, self.target)]
+            is_counted = self.target != IGNORE
+            regions = [(side == index) & is_counted for side in (self.predicted, self.target)]
             self._distances[index] = edge_distances(*regions) if any(map(np.any, regions)) else None
         return self._distances[index]
 
     @property
     def diagonal(self) -> float:
-        """The length of the image's diagonal, in pixels."""
+        """Length of the image's diagonal in pixels."""
         return float(np.hypot(*self.target.shape))
 
     def surfaces(self, classes: int) -> "Surfaces":
@@ -50,7 +50,10 @@ class MaskPair:
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Distances between edges of an image's regions by class, see `MaskPair.distances`, and the image's diagonal."""
+    """Distances between edges of an image's regions by class, and the image's diagonal in pixels.
+
+    `MaskPair.distances` describes the distances.
+    """
 
     by_class: Mapping[int, Distances | None]
     diagonal: float
@@ -60,7 +63,7 @@ class Surfaces:
         return self.by_class[index]
 
     def only(self, index: int) -> "Surfaces":
-        """Return the surfaces of a class, which is 1 in them."""
+        """Return the surfaces of one class, as class 1."""
         return Surfaces({1: self.by_class[index]}, self.diagonal)
 
 
@@ -68,7 +71,7 @@ Edges = MaskPair | Surfaces
 
 
 def single_masks(pairs: Sequence[Edges]) -> np.ndarray:
-    """Return the masks of images as metrics take them: a tuple of one pair for each image, object N."""
+    """Return the masks of images for metrics: a tuple of one pair for each image (object, N)."""
     masks = np.empty(len(pairs), object)
     for row, pair in enumerate(pairs):
         masks[row] = (pair,)
@@ -76,16 +79,16 @@ def single_masks(pairs: Sequence[Edges]) -> np.ndarray:
 
 
 def edge_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distance of each edge pixel of a region to the other region's edge, both ways, in pixels.
+    """Return the distance of each edge pixel of one region to the other region's edge, in both directions, in pixels.
 
     Args:
-        first, second: regions, bool H×W; at least one is not empty.
+        first, second: regions (bool, H×W), at least one of them not empty.
     """
     from scipy.ndimage import binary_erosion, distance_transform_edt
 
     rows, columns = (np.flatnonzero((first | second).any(axis=axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    # Beyond the box, as beyond the image, there is no region.
+    # Regions end at the edges of the box, as they do at those of the image.
     edges = [region & ~binary_erosion(region) for region in (first[box], second[box])]
     distances = []
     for own, other in (edges, edges[::-1]):
@@ -97,9 +100,9 @@ def edge_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, n
 
 
 def hausdorff95(pair: Edges, index: int) -> float:
-    """Return the larger of the 95th percentiles of both directions' distances; NaN where both regions are empty.
+    """Return the larger of the 95th percentiles of both directions' distances, in pixels.
 
-    Where one region is empty it is the diagonal of the image, the largest distance that there could be.
+    It is NaN if both regions are empty, and the diagonal of the image, the largest possible distance, if one is.
     """
     distances = pair.distances(index)
     if distances is None:
@@ -112,7 +115,7 @@ def hausdorff95(pair: Edges, index: int) -> float:
 def surface_dice(pair: Edges, index: int, tolerance: float) -> float:
     """Return the share of edge pixels of both regions within a tolerance of the other's edge (Nikolov et al. 2021).
 
-    NaN where both regions are empty, 0 where one is.
+    It is NaN if both regions are empty, and 0 if one is.
     """
     distances = pair.distances(index)
     if distances is None:

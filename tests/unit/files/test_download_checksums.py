@@ -58,7 +58,7 @@ def test_a_damaged_record_of_the_first_download_is_refused(server: Server, path:
 @pytest.mark.parametrize("name", ["data.zip", "data.npz", "data.tar.gz"])
 def test_a_page_in_place_of_an_archive_is_not_trusted(server: Server, path: Path, name: str):
     server.body = b"<html>Please log in</html>"
-    with pytest.raises(MMLError, match=r"in place of the archive .* no checksum is recorded"):
+    with pytest.raises(MMLError, match=r"in place of the archive .* recorded no checksum"):
         download(server.url, path.with_name(name), f"url-{'0a1b' * 8}")
     assert not list(path.parent.iterdir())
     assert not (path.parents[1] / "PINS").exists()
