@@ -1,4 +1,4 @@
-"""Differences between pipelines: key by key, dotted."""
+"""Differences between pipelines, by dotted key."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +8,9 @@ NOT_SET = "not set"
 
 
 def flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted key; the items of lists of mappings are numbered.
+    """Return the leaves of nested mappings by dotted key. Items of lists of mappings are numbered.
 
-    Empty mappings and lists say nothing, so they are left out.
+    Empty mappings and lists are omitted.
     """
     flat: dict[str, Any] = {}
     for key, value in content.items():
@@ -23,18 +23,18 @@ def flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return both values of each dotted key in which two pipelines differ."""
-    ours, theirs = flatten(one), flatten(other)
-    both = {key: (ours.get(key, NOT_SET), theirs.get(key, NOT_SET)) for key in ours | theirs}
-    return {key: values for key, values in both.items() if not _same(*values)}
+    leaves = flatten(first), flatten(second)
+    pairs = {key: (leaves[0].get(key, NOT_SET), leaves[1].get(key, NOT_SET)) for key in leaves[0] | leaves[1]}
+    return {key: values for key, values in pairs.items() if not _are_equal(*values)}
 
 
 def varying(contents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the dotted keys in which any of these pipelines differ from the first."""
+    """Return the dotted keys in which any of the pipelines differs from the first."""
     return list(dict.fromkeys(key for content in contents[1:] for key in differences(contents[0], content)))
 
 
-def _same(one: Any, other: Any) -> bool:
+def _are_equal(first: Any, second: Any) -> bool:
     # True == 1, yet a switch is not a number.
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    return first == second and isinstance(first, bool) == isinstance(second, bool)

@@ -1,4 +1,4 @@
-"""Feature baselines: simple models on stored features, with runs of their own beside those of networks."""
+"""Feature baselines: simple models on stored features. They have run ids, as networks do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from mml_lib.pipelines.digests import digest
 Method = Literal["nearest_neighbour", "linear_probe"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
-"""Weighted nearest neighbours; a logistic or ridge regression."""
+"""Methods: weighted nearest neighbours, and logistic or ridge regression."""
 
 BASELINE_VERSION = 1
-"""Raised when the same baseline begins to give other predictions."""
+"""Version that is increased when the same baseline begins to give other predictions."""
 
 
 def _method(value: Any) -> str:
@@ -27,7 +27,7 @@ def _method(value: Any) -> str:
 
 
 class BaselineModel(Section):
-    """A simple model on features; options of another method are refused."""
+    """A simple model on features. Options of other methods are refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,7 +71,7 @@ def _as_list(value: Any) -> Any:
 
 
 BaselineEntries = Annotated[list[BaselineEntry], BeforeValidator(_as_list)]
-"""Several of them, or a single one."""
+"""A list of baselines, or a single one."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class FeatureBaseline:
         task_id: id of the task.
         model: method and options.
         extractor: name of the extractor.
-        content: what decides the features of the extractor.
+        content: everything that the extractor's features depend on.
     """
 
     task: str
@@ -94,7 +94,7 @@ class FeatureBaseline:
 
     @cached_property
     def run(self) -> str:
-        """Run id: 8 digits of a digest of all that decides the predictions."""
+        """Run id: 8 digits of the digest of everything that the predictions depend on."""
         parts = {"version": BASELINE_VERSION, "method": self.model.method, "features": dict(self.content)}
         return digest({**parts, **self.model.options, "task": [self.task, self.task_id]})
 

@@ -1,7 +1,7 @@
-"""Digests of a user's own code: the modules outside of installed packages whose source decides a result.
+"""Digests of a user's own code: modules outside of installed packages that a result depends on.
 
-Modules are read and parsed, never run. A digest is that of the syntax tree without docstrings, so that comments,
-docstrings and formatting count for nothing.
+Modules are read and parsed, never run. The digest is that of the syntax tree without docstrings, so that comments,
+docstrings and formatting do not change it.
 """
 
 import ast
@@ -20,16 +20,16 @@ from mml_lib.config.factories import TARGET
 from mml_lib.errors import MMLError
 
 INSTALLED = ("site-packages", "dist-packages")
-"""Folders of installed packages: their versions are no part of a run."""
+"""Folders of installed packages. Runs do not depend on their versions."""
 
 LIBRARY = tuple(
     str(Path(folder).resolve())
     for folder in (Path(__file__).parents[1], sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 )
-"""Folders of MML itself and of Python's own modules."""
+"""Folders of MML and of Python's standard library."""
 
 PLANNING = ("mml_lib.schedulers",)
-"""Classes derived from those of these modules plan; `code_of_hooks` counts the hooks that steps call."""
+"""Modules whose derived classes only plan; `code_of_hooks` covers their hooks that steps call."""
 
 REGISTERING = ("register_creator", "register_measure", "register_reader", "register_tag")
 """Decorators of functions that are part of the identity of tasks or distances, not of runs."""
@@ -38,14 +38,14 @@ HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGI
 """Calls that a module may make on import without changing other modules."""
 
 BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.ExceptHandler, ast.Match, ast.match_case)
-"""Statements, and parts of these, whose own statements are run when a module is imported."""
+"""Compound statements whose statements run when a module is imported."""
 
 REGISTRIES = ("timm.models._registry", "segmentation_models_pytorch.encoders")
-"""Modules in which networks are registered by name."""
+"""Modules that register networks by name."""
 
 DIGITS = 16
 
-_installed: set[str] = set()  # packages that were found to be installed
+_installed: set[str] = set()  # known installed packages
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Source:
 
     Args:
         name: dotted name.
-        path: its file.
-        tree: its syntax tree without docstrings; None: it is compiled.
-        changed: when the file was changed, in ns.
+        path: file of the module.
+        tree: syntax tree without docstrings; None for a compiled module.
+        changed: modification time of the file in ns.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Source:
 
     @functools.cached_property
     def imports(self) -> list[str]:
-        """The names of modules that the module imports or may import, those in functions included."""
+        """Names of modules that the module imports or may import, including imports in functions."""
         return list(dict.fromkeys(self._imports()))
 
     def _imports(self) -> Iterator[str]:
@@ -89,13 +89,13 @@ class Source:
                 if isinstance(name, str):
                     yield f"{self.package}{name}" if name[:1] == "." else name
 
-    @functools.cache  # noqa: B019  (a source lives as long as its process; plans ask for it run by run)
+    @functools.cache  # noqa: B019  (a source lives as long as its process, and each run needs its digest)
     def digest(self, kept: tuple[str, ...] = (), dropped: frozenset[str] = frozenset()) -> str:
         """Return the digest of the module.
 
         Args:
-            kept: definitions that count although they plan or make tasks.
-            dropped: methods of these that do not count.
+            kept: definitions that count although they plan or create tasks.
+            dropped: methods of these definitions that do not count.
         """
         if self.tree is None:
             return hashlib.sha256(self.path.read_bytes()).hexdigest()[:DIGITS]
@@ -104,22 +104,22 @@ class Source:
             if node.name in kept and isinstance(node, ast.ClassDef):
                 without += [method for method in node.body if getattr(method, "name", None) in dropped]
         try:
-            content = repr(_plain(self.tree, without)).encode()
-        except RecursionError:  # hundreds of terms in a sum, or of branches: the text counts, comments too
+            content = repr(_as_tuples(self.tree, without)).encode()
+        except RecursionError:  # deep trees, as of sums of hundreds of terms: use the text, including comments
             content = self.path.read_bytes()
         return hashlib.sha256(content).hexdigest()[:DIGITS]
 
     @functools.cached_property
     def planning(self) -> list[ast.ClassDef | ast.FunctionDef]:
-        """The definitions at the top that only plan, or make tasks."""
-        planned = set()
+        """Top-level definitions that only plan or create tasks."""
+        planning_names = set()
         for node in self.tree.body if self.tree else ():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PLANNING):
-                planned |= {alias.asname or alias.name for alias in node.names}
+                planning_names |= {alias.asname or alias.name for alias in node.names}
         definitions: list[ast.ClassDef | ast.FunctionDef] = []
         for node in self.tree.body if self.tree else ():
-            if isinstance(node, ast.ClassDef) and planned & {_root(base) for base in node.bases}:
-                planned.add(node.name)
+            if isinstance(node, ast.ClassDef) and planning_names & {_root(base) for base in node.bases}:
+                planning_names.add(node.name)
                 definitions.append(node)
             elif isinstance(node, ast.FunctionDef) and any(
                 _last(decorator) in REGISTERING for decorator in node.decorator_list
@@ -129,26 +129,28 @@ class Source:
 
     @property
     def patches(self) -> bool:
-        """True if importing the module may change others: it calls something, or assigns to an attribute or item."""
+        """True if the import of the module may change others, by a call or by an assignment to an attribute or item."""
         statements = self.tree.body if self.tree else []
-        own = {name for node in statements for name in _defined(node)}
-        return any(_patches(node, own) for node in statements)
+        defined = {name for node in statements for name in _defined(node)}
+        return any(_patches(node, defined) for node in statements)
 
 
 def code_of(content: Any) -> dict[str, str]:
-    """Return the digest of each module of the user's own that the `_target_`s of a config need, by module name.
+    """Return the digests of the user's own modules that the `_target_`s of a config need, by module name.
 
     Args:
         content: nested mappings and lists.
 
     Raises:
-        MMLError: the source of one cannot be read.
+        MMLError: the source of a module cannot be read.
     """
     return _digests(_closure([target.rpartition(".")[0] for target in _targets(content)]))
 
 
 def code_of_function(module: str, name: str) -> dict[str, str]:
-    """Return the digests for a function: a registered creator or tag. Other creators and tags do not count.
+    """Return the digests of the modules that a registered creator or tag needs, by module name.
+
+    Other creators and tags in these modules do not count.
 
     Args:
         module: module of its definition.
@@ -158,34 +160,33 @@ def code_of_function(module: str, name: str) -> dict[str, str]:
 
 
 def code_of_hooks(cls: type, names: Iterable[str]) -> dict[str, str]:
-    """Return the digest of each module of the user's own whose classes override a hook or block of a step.
+    """Return the digests of the user's own modules with classes that override a hook or block of a step.
 
-    The classes are those of a scheduler and of the `Step` that it names. Methods of a scheduler that only plan do not
-    count.
+    These are base classes of a scheduler and of its `Step`. Methods of a scheduler that only plan do not count.
 
     Args:
-        cls: the scheduler's class.
+        cls: class of the scheduler.
         names: names of the hooks and blocks.
     """
     names = set(names)
     bases = [*cls.__mro__, *getattr(getattr(cls, "Step", None), "__mro__", ())]
-    own = [base for base in bases if _locate(base.__module__) and names & set(vars(base))]
-    if not own:
+    overriding = [base for base in bases if _locate(base.__module__) and names & set(vars(base))]
+    if not overriding:
         return {}
-    library = [base for base in bases if base not in own and not _locate(base.__module__)]
-    planned = {name for base in library for name in vars(base)} - {*names, "Step"}
+    library = [base for base in bases if base not in overriding and not _locate(base.__module__)]
+    planning = {name for base in library for name in vars(base)} - {*names, "Step"}
     kept: dict[str, list[str]] = {}
-    for base in own:
+    for base in overriding:
         # A `Step` may be defined within its scheduler.
         kept.setdefault(base.__module__, []).append(base.__qualname__.partition(".")[0])
-    return _digests(_closure(list(kept)), kept, planned)
+    return _digests(_closure(list(kept)), kept, planning)
 
 
 def code_of_patches(plugins: Iterable[str]) -> dict[str, str]:
-    """Return the digests of modules that change others when plugins are imported, which every run depends on.
+    """Return the digests of modules that change others when plugins are imported. Every run depends on them.
 
     Args:
-        plugins: names of their modules.
+        plugins: names of the plugins' modules.
     """
     return _digests(_closure([name for name, source in _closure(plugins).items() if source.patches]))
 
@@ -193,17 +194,17 @@ def code_of_patches(plugins: Iterable[str]) -> dict[str, str]:
 def code_of_registered(name: str | None) -> dict[str, str]:
     """Return the digests of the modules that registered a network by name with timm or segmentation-models-pytorch.
 
-    Only a plugin that has imported these packages can have registered one, so that neither is imported here.
+    Only a plugin that has imported these packages can have registered a network, so that they need not be imported.
     """
-    plain = str(name).partition(".")[0]
+    model_name = str(name).partition(".")[0]
     timm, smp = (sys.modules.get(name) for name in REGISTRIES)
-    entry = getattr(timm, "_model_entrypoints", {}).get(plain)
+    entry = getattr(timm, "_model_entrypoints", {}).get(model_name)
     encoder = getattr(smp, "encoders", {}).get(name, {}).get("encoder")
     return _digests(_closure([network.__module__ for network in (entry, encoder) if network is not None]))
 
 
 def changed_modules(code: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return the modules, with their files, whose digests are not the same in both."""
+    """Return the modules with different digests, each with its file."""
     names = [name for name in sorted({*code, *now}) if code.get(name) != now.get(name)]
     return [f"{name} ({path})" if (path := _locate(name)) else name for name in names]
 
@@ -217,8 +218,8 @@ def _digests(
     """Return the digest of each module.
 
     Args:
-        sources: by name.
-        kept: by module, the definitions that count although they plan or make tasks.
+        sources: sources by module name.
+        kept: definitions that count although they plan or create tasks, by module name.
         dropped: methods that do not count.
     """
     return {
@@ -228,7 +229,7 @@ def _digests(
 
 
 def _closure(modules: Iterable[str]) -> dict[str, Source]:
-    """Return the sources of modules of the user's own and of all of these that they import, by name."""
+    """Return the sources of the user's own modules, and of all own modules that they import, by name."""
     sources: dict[str, Source] = {}
     waiting = list(modules)
     while waiting:
@@ -237,7 +238,7 @@ def _closure(modules: Iterable[str]) -> dict[str, Source]:
             continue
         sources[name] = source
         parts = name.split(".")
-        waiting += [".".join(parts[:end]) for end in range(1, len(parts))]  # packages above, which are run too
+        waiting += [".".join(parts[:end]) for end in range(1, len(parts))]  # parent packages, which run too
         waiting += source.imports
     return sources
 
@@ -263,12 +264,12 @@ def _source(name: str) -> Source | None:
         state = path.stat()
         return _read(name, path, state.st_mtime_ns, state.st_size)
     except OSError as error:
-        raise MMLError(f"{path} cannot be read ({error.strerror}); what it does is part of a run") from error
+        raise MMLError(f"{path} cannot be read ({error.strerror}), but runs depend on it; make it readable") from error
 
 
 @functools.lru_cache(maxsize=1000)
 def _read(name: str, path: Path, changed: int, size: int) -> Source:
-    """Return the source of a module whose file is in this state."""
+    """Return the source of a module. Time and size of its file are keys of the cache."""
     return Source(name, path, _parsed(path) if path.suffix == ".py" else None, changed)
 
 
@@ -289,15 +290,16 @@ def _parsed(path: Path) -> ast.Module:
 
 
 def _locate(name: str) -> Path | None:
-    """Return the file of a module of the user's own; None of installed ones, of Python's own, and of packages without
-    an `__init__.py`. Nothing is imported.
+    """Return the file of one of the user's own modules, without importing it.
+
+    It is None for installed modules, the standard library, and packages without an `__init__.py`.
     """
     top, *parts = name.split(".")
     if not top or top in sys.stdlib_module_names or top in _installed:
         return None
     try:
         spec = find_spec(top)
-    except (ImportError, ValueError):  # a module that was loaded without one
+    except (ImportError, ValueError):  # a module that was loaded without a spec
         spec = None
     if spec is None:
         return None
@@ -312,7 +314,7 @@ def _locate(name: str) -> Path | None:
 
 
 def _below(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]]:
-    """Return the file of a module or package in the folders of the package above it, and its own folders."""
+    """Return the file of a module or package in the folders of its parent package, and its own folders."""
     for folder in folders:
         for path in (folder / name / "__init__.py", *(folder / f"{name}{suffix}" for suffix in all_suffixes())):
             if path.is_file():
@@ -330,13 +332,13 @@ def _is_own(path: Path) -> bool:
 # --- syntax trees ---------------------------------------------------------------------------------------------------
 
 
-def _plain(node: Any, without: Collection[ast.AST]) -> Any:
-    """Return a tree as nested tuples, the same by all versions of Python: empty fields are left out."""
+def _as_tuples(node: Any, without: Collection[ast.AST]) -> Any:
+    """Return a tree as nested tuples without empty fields, which are equal for all versions of Python."""
     if isinstance(node, ast.AST):
         fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name != "kind"]
-        return (type(node).__name__, *((name, _plain(value, without)) for name, value in fields))
+        return (type(node).__name__, *((name, _as_tuples(value, without)) for name, value in fields))
     if isinstance(node, list):
-        return tuple(_plain(item, without) for item in node if item not in without)
+        return tuple(_as_tuples(item, without) for item in node if item not in without)
     return node
 
 
@@ -357,7 +359,7 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
     """Return True if a statement may change other modules.
 
     Args:
-        node: statement at the top of a module, or in a block there.
+        node: statement at the top level of a module, or in a block there.
         own: names that the module defines.
     """
     if isinstance(node, ast.Expr):
@@ -370,21 +372,21 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
         own = {*own, *(name for child in node.body for name in _defined(child))}
         return any(_patches(child, own) for child in node.body)
     if isinstance(node, ast.If) and "__name__" in map(_root, ast.walk(node.test)):
-        return False  # run as a program only
+        return False  # runs only as a program
     if isinstance(node, BLOCKS):
         return any(_patches(child, own) for child in ast.iter_child_nodes(node))
     return False
 
 
 def _changes(node: ast.AST, own: Collection[str]) -> bool:
-    """Return True if a part of an assignment changes an attribute or item of what the module does not define."""
+    """Return True if a part of an assignment changes an attribute or item of an object of another module."""
     if isinstance(node, ast.Attribute | ast.Subscript):
         return isinstance(node.ctx, ast.Store | ast.Del) and _root(node) not in (*HARMLESS, *own)
     return isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("setattr", "delattr")
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    """Return the names that a statement at the top defines."""
+    """Return the names that a top-level statement defines."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

@@ -1,4 +1,4 @@
-"""Pipelines: the part of a study that decides the result of a training."""
+"""Pipelines: everything in a study that the result of a training depends on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from mml_lib.pipelines.suggested import as_planned
 from mml_lib.task_types import TASK_TYPES
 
 STEP_VERSION = 1
-"""Raised when a training of the same pipeline begins to have another result."""
+"""Version that is increased when a training of the same pipeline begins to have another result."""
 
 PIPELINE_KEYS = (
     "seed",
@@ -45,13 +45,13 @@ PIPELINE_KEYS = (
     "tune",
     "patches",
 )
-"""The sections of a study that change the result of a training."""
+"""Sections of a study that change the result of a training."""
 
 LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune", "patches")
-"""Sections that were added later. Pipelines leave out their defaults, so that older runs keep their ids."""
+"""Sections that were added later. Pipelines omit their defaults, so that older runs keep their ids."""
 
 LATER_TRAINER_KEYS = ("devices", "strategy")
-"""Keys of the trainer that were added later, with the same rule."""
+"""Keys of the trainer that were added later. Pipelines omit their defaults too."""
 
 DEVICE_KEYS = ("accelerator",)
 """Keys of the trainer for the device of a training, which do not change its result."""
@@ -76,14 +76,14 @@ class Pipeline:
     ) -> "Pipeline":
         """Return the pipeline of a study (without sweep and variants) for a task's identity.
 
-        Options for other task types are left out, as they change nothing.
+        Options for other task types are omitted, because they have no effect.
 
         Args:
-            study: its config.
+            study: config of the study.
             task: name, id, data set, images and definition of the task.
-            further: entries that a mode adds: `multitask` (co-tasks), `pretraining` (the model that a training starts
-                from), `frozen` (true: the backbone stays as `arch` builds it).
-            code: digests of a user's own modules that change trainings otherwise than by a `_target_`.
+            further: entries that a mode adds: `multitask` (co-tasks), `pretraining` (model that the training starts
+                from), `frozen` (true: the backbone is not trained).
+            code: digests of the user's own modules that change trainings other than by a `_target_`.
 
         Raises:
             MMLError: the source of a user's own module cannot be read.
@@ -110,19 +110,19 @@ class Pipeline:
         """Read a pipeline file.
 
         Raises:
-            MMLError: the file is unreadable, of a newer format, or its content does not fit its name.
+            MMLError: the file cannot be read, has a newer format, or its content does not match its name.
         """
         pipeline = cls(read_stored_yaml(path, "pipeline"))
         if pipeline.run != path.stem:
             raise MMLError(
-                f"{path} is not the pipeline that its name says (content: {pipeline.run}); "
-                "remove it, and the study writes it again"
+                f"{path} contains the pipeline of another run, {pipeline.run}; "
+                "remove it, so that the study writes it again"
             )
         return pipeline
 
     @cached_property
     def run(self) -> str:
-        """The run id; the names of presets and the patience with a solver do not count."""
+        """Run id. Names of presets and time limits of solvers do not count."""
         content = as_planned(self.content)
         preprocessing = {key: value for key, value in content["preprocessing"].items() if key != "id"}
         counted = {**content, "preprocessing": preprocessing, "task": _counted(self.task)}
@@ -135,7 +135,7 @@ class Pipeline:
 
     @property
     def recipe(self) -> str:
-        """Digest of the pipeline without its task, 8 digits."""
+        """Digest of the pipeline without its task (8 digits)."""
         content = {**self.content, "task": {"pack": ""}}
         if multitask := content.get("multitask"):
             co_tasks = [_without_nested(task) for task in multitask["co_tasks"]]
@@ -144,12 +144,12 @@ class Pipeline:
 
     @cached_property
     def procedure(self) -> str:
-        """Id of the procedure: 8 digits of a digest of all but the seed. Runs of one procedure are its repetitions."""
+        """Id of the procedure: 8 digits of the digest without the seed. Runs of a procedure are its repetitions."""
         return Pipeline({**self.content, "seed": None}).run
 
     @property
     def procedure_recipe(self) -> str:
-        """Id of the procedure, whatever the task."""
+        """Id of the procedure without its task."""
         return Pipeline({**self.content, "seed": None}).recipe
 
     @property
@@ -159,32 +159,32 @@ class Pipeline:
 
     @property
     def tasks(self) -> list[Mapping[str, Any]]:
-        """Entries of all learned tasks: the pipeline's own, and its co-tasks."""
+        """Entries of all tasks that are trained together: the pipeline's task and its co-tasks."""
         return [self.task, *self.content.get("multitask", {}).get("co_tasks", ())]
 
     @property
     def task_weights(self) -> list[float]:
-        """The weight of each task in the sum of losses."""
+        """Weight of each task in the sum of losses."""
         return list(self.content.get("multitask", {}).get("task_weights", [1.0]))
 
     @property
     def pretraining(self) -> Mapping[str, Any]:
-        """Source of the backbone's weights: `task`, candidate `models`, `model_selection` …; else empty."""
+        """Source of the backbone's weights: `task`, candidate `models`, `model_selection` …; empty without one."""
         return self.content.get("pretraining", {})
 
     @property
     def freezes(self) -> bool:
-        """True if the backbone stays as it is and only heads are trained."""
+        """True if only heads are trained, not the backbone."""
         return bool(self.content.get("frozen") or self.pretraining.get("freeze"))
 
     @property
     def code(self) -> Mapping[str, str]:
-        """Digest of each module of the user's own that decides the result, by module name."""
+        """Digests of the user's own modules that the result depends on, by module name."""
         return self.content.get("code", {})
 
     @property
     def mode(self) -> str:
-        """The mode that trains such a pipeline: `tl`, `multitask` (an option of `train`) or `train`."""
+        """Mode that trains the pipeline: `tl`, `multitask` (an option of `train`) or `train`."""
         if self.pretraining:
             return "tl"
         return "multitask" if len(self.tasks) > 1 else "train"
@@ -199,17 +199,18 @@ class Pipeline:
             words.append(f"by suggestion {suggestion['number']}")
         if self.pretraining:
             entry, models = self.pretraining, self.pretraining["models"]
-            which = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"
-            words.append(f"from {which} of {entry['task']}")
+            source = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"
+            words.append(f"from {source} of {entry['task']}")
         story = "; ".join(words)
         return ", ".join([*([story] if story else []), "backbone frozen"]) if self.freezes else story
 
     def to_yaml(self) -> str:
+        """Return the text of the pipeline file."""
         return yaml_text("pipeline", self.content)
 
 
 def _without_nested(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a co-task that is nested as the main task is without the fold that is held out."""
+    """Return the entry of a co-task without its tag `nested`, which it shares with the main task."""
     name, _, fold = task["name"].rpartition(NESTED)
     if not name or SEPARATOR in fold:
         return dict(task)
@@ -218,41 +219,38 @@ def _without_nested(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the digest of each module of the user's own that decides the result of a pipeline's training.
+    """Return the digests of the user's own modules that the training of a pipeline depends on.
 
     Args:
         content: content of the pipeline.
-        code: digests of modules that change trainings otherwise than by a `_target_`.
+        code: digests of modules that change trainings other than by a `_target_`.
     """
     sections = {key: value for key, value in content.items() if key not in ("code", "task")}
     return {**code_of(sections), **code_of_registered(content["arch"].get("name")), **(code or {})}
 
 
 def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:
-    """Read a YAML file of MML in the present format.
+    """Read a YAML file of MML, migrated to the current format.
 
     Raises:
-        MMLError: it is missing, damaged, or of a newer format.
+        MMLError: the file is missing or damaged, or has a newer format.
     """
     content = read_yaml(path)
     try:
         return FORMATS[kind].migrated(content, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MMLError(f"{path} is damaged ({error}); remove it, and it is made again") from error
+        raise MMLError(f"{path} is damaged ({error}); remove it, so that MML writes it again") from error
 
 
 def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, Any]:
-    """Return the augmentations of task types: one list if they share it."""
+    """Return the augmentations of task types: a list for each, or one list if all are equal."""
     lists = {kind: [transform.spec() for transform in study.augmentations.of(kind)] for kind in task_types}
     first, *others = lists.values()
     return lists if any(other != first for other in others) else {"transforms": first}
 
 
 def _drop_later_defaults(content: dict[str, Any], study: StudyConfig) -> None:
-    """Remove the keys that were added after the first release of a section and are left at their default.
-
-    Runs that are older than these keys thus keep their ids.
-    """
+    """Remove keys that were added later, if they have their defaults, so that older runs keep their ids."""
     for key in LATER_KEYS:
         if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
             del content[key]
@@ -272,18 +270,18 @@ def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pipeline_config(config: Mapping[str, Any], pipeline: Pipeline, files: Sequence[Source] = ()) -> StudyConfig:
-    """Return the config of a step: the sections of a pipeline, and those of the study for everything else.
+    """Return the config of a step: the sections of a pipeline, and all other sections of the study.
 
     Args:
-        config: the study, before it is validated.
-        pipeline: the pipeline that the step trains or predicts with.
+        config: config of the study, before validation.
+        pipeline: pipeline that the step trains or predicts with.
         files: config files of the study, for messages.
     """
     return load_study(pipeline_sections(config, pipeline), files)
 
 
 def pipeline_sections(config: Mapping[str, Any], pipeline: Pipeline) -> dict[str, Any]:
-    """Return a study, before it is validated, with the sections of a pipeline and without variants and searches."""
+    """Return the config of a study, before validation, with the sections of a pipeline, without sweep and search."""
     content = {key: value for key, value in config.items() if key not in EXPANDING}
     content |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
     trainer = resolve_presets({"trainer": config.get("trainer")}, preset_folders(config))["trainer"]

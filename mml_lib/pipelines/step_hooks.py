@@ -1,4 +1,4 @@
-"""Hooks of a scheduler in the steps of its mode, and the building blocks of a step that its `Step` may override."""
+"""Hooks of a scheduler in the steps of its mode, and the blocks of a step that its `Step` may override."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -35,17 +35,17 @@ TRAINING = (
     *("get_struct", "get_structs", "create_datamodule", "create_model", "create_network", "create_module"),
     *("pretrained", "create_trainer", "lightning_tune", "apply_tuning", "last_checkpoint", "store_model"),
 )
-"""Hooks and blocks that decide the result of a training."""
+"""Hooks and blocks that the result of a training depends on."""
 
 PREDICTING = ("after_preparation_hook", "get_struct", "get_eval_struct", "load_model", "create_module", "predict")
-"""Hooks and blocks that decide the predictions of a network."""
+"""Hooks and blocks that the predictions of a network depend on."""
 
 
 class StepHooks:
-    """Hooks that do nothing; schedulers override them. Each gets the step that calls it."""
+    """Hooks that schedulers override. By default, they do nothing. The first argument is the calling step."""
 
     def after_preparation_hook(self, step: "Step") -> None:
-        """Called in every step, after it is opened."""
+        """Called in every step after it is opened."""
 
     def before_training_hook(
         self, step: "TrainingStep", data: "MMLDataModule", model: "MMLModule", trainer: "Trainer"
@@ -58,14 +58,14 @@ class StepHooks:
         """Called after a network is trained, before it is stored."""
 
     def before_finishing_hook(self, step: "Step") -> None:
-        """Called in the last step of a plan; may set `step.return_value`."""
+        """Called in the last step of a plan. It may set `step.return_value`."""
 
 
 def mode_of(config: Mapping[str, Any], folders: Sequence[Path], mode: str | None = None) -> dict[str, Any]:
     """Return the section `mode` of a study, or the preset of another mode.
 
     Args:
-        config: the study, before it is validated.
+        config: config of the study, before validation.
         folders: folders of presets.
         mode: id of the mode; None: the study's own.
     """
@@ -77,12 +77,12 @@ def own_scheduler(config: Mapping[str, Any], folders: Sequence[Path], mode: str 
     """Import the scheduler class of a mode if steps may depend on it.
 
     Args:
-        config: the study, before it is validated.
+        config: config of the study, before validation.
         folders: folders of presets.
         mode: id of the mode; None: the study's own.
 
     Returns:
-        the class; None for a class of MML in a study without plugins, which might change it.
+        The class; None for a class of MML in a study without plugins, because only plugins could change it.
     """
     target = mode_of(config, folders, mode)["scheduler"][TARGET]
     return import_target(target) if config.get("plugins") or not target.startswith("mml_lib.") else None
@@ -108,11 +108,11 @@ def misfit_hooks(hooks: StepHooks) -> list[str]:
 def code_of_steps(plugins: Sequence[str], scheduler: type | None) -> dict[str, str]:
     """Return the digests of the user's own modules that every training of a study depends on.
 
-    These are plugins that change other modules, and modules whose classes override a hook or block of a training.
+    These are plugins that change other modules, and modules with classes that override a hook or block of a training.
 
     Args:
         plugins: modules or files.
-        scheduler: class of the study's own mode; None: one of MML.
+        scheduler: scheduler class of the study; None for a class of MML.
     """
     patches = code_of_patches([module_of(plugin) for plugin in plugins])
     return {**patches, **code_of_hooks(scheduler, TRAINING)} if scheduler else patches

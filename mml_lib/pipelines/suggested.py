@@ -1,25 +1,25 @@
-"""Pipelines that follow a suggestion or a search: planned by its definition, written once it is made.
+"""Pipelines of a suggestion or a search: planned by its definition, written after its step.
 
-A planned pipeline has the study's own sections and the entry `suggestion` or `search`, which defines it; the digest of
-both is the run id. The pipeline file has the suggested or chosen sections in their place, and keeps the study's own in
-that entry.
+A planned pipeline contains the study's own sections and the entry `suggestion` or `search`, which defines it. The
+digest of both is the run id. The pipeline file contains the suggested or chosen sections, and the study's own sections
+in that entry.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 SUGGESTED_SOURCE = "suggested"
-"""The `pretrain_task` of networks that start from the source which their suggestion names."""
+"""Value of `pretrain_task` for networks that start from the source of their suggestion."""
 
 FOLLOWED = ("augmentations", "loss", "optimizer", "lr_scheduler", "sampling", "trainer", "class_weights", "mixing")
-"""Sections that a training takes from a suggestion that is not made yet: no step before it depends on them."""
+"""Sections that a training can take from a suggestion of the same plan, because no earlier step depends on them."""
 
 
 ENTRIES = ("suggestion", "search")
-"""Entries of pipelines whose sections are known only when a step has made or chosen them."""
+"""Entries of pipelines whose sections a step of the plan suggests or chooses."""
 
 DONE = ("replaced", "added", "trained_as")
-"""Keys of such an entry that are not known while planning."""
+"""Keys of such an entry that are unknown while planning."""
 
 
 def as_planned(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Trained networks by their identity: task, run and fold, and the task and project that predictions need beside."""
+"""Identities of trained networks: task, run and fold, and for predictions another task and project."""
 
 from dataclasses import dataclass
 from typing import Any

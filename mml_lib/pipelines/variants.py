@@ -1,4 +1,4 @@
-"""Variants: the studies that a sweep, named variants and repeats make of one study."""
+"""Variants: the studies of a sweep, named variants and repeats."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ VARIED_OPTIONS = (
     "task_weights",
     "suggestion",
 )
-"""Options of modes that sweep and variants take, as `mode.pretrain_task`."""
+"""Options of modes that sweep and variants can set, as in `mode.pretrain_task`."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One study out of the sweep and the variants.
+    """One study of the sweep and the variants.
 
     Args:
-        label: its differences from the other variants.
-        study: its config.
-        parts: its name among the variants and its values of the sweep, if any, without the seed.
-        repeats: the variant before it that differs in the seed only; it shares the sections of that one's study.
+        label: differences from the other variants.
+        study: config of the study.
+        parts: name of the variant and values of the sweep, if any, without the seed.
+        repeats: earlier variant that differs only in the seed. Both share the sections of its study.
     """
 
     label: str
@@ -45,7 +45,7 @@ class Variant:
 
     @property
     def procedure(self) -> str:
-        """Name of its procedure: the differences from other procedures."""
+        """Name of the procedure: its differences from other procedures."""
         return ", ".join(self.parts)
 
 
@@ -60,8 +60,8 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
     in_variants = [(f"variants.{name}", key) for name, keys in variants.items() for key in keys]
     for section, key in [*(("sweep", key) for key in sweep), *in_variants]:
         _check_varied(section, str(key))
-    named = set(sweep)
-    sweep = _repeated(base, sweep, variants, files)
+    swept = set(sweep)
+    sweep = _with_seeds(base, sweep, variants, files)
     expanded = []
     firsts: dict[str, Variant] = {}
     for name, keys in variants.items() or [("", {})]:
@@ -73,7 +73,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             parts = (*([name] if name else []), *words.values())
             varied: dict[tuple[str, ...], tuple[Any, ...]]
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in keys}
-            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
+            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in swept}
             seed = point.get("seed")
             key = repr((name, {key: value for key, value in point.items() if key != "seed"}))
             first = firsts.get(key) if is_seed(seed) else None
@@ -85,7 +85,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
 
 
 def is_seed(value: Any) -> bool:
-    """Return True for a value that is a seed as it stands."""
+    """Return True for a valid seed that needs no conversion."""
     return type(value) is int and 0 <= value < SEEDS
 
 
@@ -93,7 +93,7 @@ def _check_varied(section: str, key: str) -> None:
     """Refuse a key of a sweep or a variant that changes no run.
 
     Raises:
-        MMLError: it is neither part of a pipeline nor an option that modes take from a variant.
+        MMLError: the key is neither part of a pipeline nor an option of `VARIED_OPTIONS`.
     """
     check_dotted(section, key)
     options = [f"mode.{option}" for option in VARIED_OPTIONS]
@@ -102,7 +102,7 @@ def _check_varied(section: str, key: str) -> None:
     similar = get_close_matches(key.removeprefix("mode."), VARIED_OPTIONS, n=1)
     hint = f", did you mean 'mode.{similar[0]}'?" if similar else ""
     raise MMLError(
-        f"{section}: '{key}' cannot be varied{hint}: sweep and variants take "
+        f"{section}: '{key}' cannot be varied{hint}; sweep and variants accept "
         f"{', '.join(PIPELINE_KEYS)} and keys below these, and {', '.join(options)}"
     )
 
@@ -111,11 +111,11 @@ def first_options(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict
     """Return the options of a mode in the first variant of a config.
 
     Args:
-        config: the study.
-        options: the options that all variants share.
+        config: config of the study.
+        options: options that all variants share.
 
     Raises:
-        MMLError: an option that variants cannot set.
+        MMLError: a variant sets an option that it cannot set.
     """
     variants, sweep = config.get("variants") or {}, config.get("sweep") or {}
     for section, keys in [("sweep", sweep), *((f"variants.{name}", keys) for name, keys in variants.items())]:
@@ -127,7 +127,7 @@ def first_options(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict
 
 
 def option_places(config: Mapping[str, Any]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Return the options of the mode that a sweep or variants set, each with the first place that does."""
+    """Return the options of the mode that a sweep or variants set, each with the first place that sets it."""
     variants, sweep = config.get("variants") or {}, config.get("sweep") or {}
     sections = [(("sweep",), sweep), *((("variants", name), keys) for name, keys in variants.items())]
     places = [(tuple(key.split(".")), (*section, key)) for section, keys in sections for key in filter(is_option, keys)]
@@ -135,13 +135,13 @@ def option_places(config: Mapping[str, Any]) -> dict[tuple[str, ...], tuple[str,
 
 
 def without_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config whose sweep and variants leave the options of the mode as they are."""
-    plain = dict(config)
+    """Return a config whose sweep and variants do not set options of the mode."""
+    content = dict(config)
     if sweep := config.get("sweep"):
-        plain["sweep"] = _without_mode(sweep)
+        content["sweep"] = _without_mode(sweep)
     if variants := config.get("variants"):
-        plain["variants"] = {name: _without_mode(keys) for name, keys in variants.items()}
-    return plain
+        content["variants"] = {name: _without_mode(keys) for name, keys in variants.items()}
+    return content
 
 
 def _without_mode(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,21 +153,21 @@ def is_option(key: str) -> bool:
     return str(key).startswith("mode.")
 
 
-def _repeated(
+def _with_seeds(
     base: dict[str, Any], sweep: Mapping[str, Any], variants: Mapping[str, Any], files: Sequence[Source]
 ) -> Mapping[str, Any]:
-    """Return the sweep with the seeds of `repeats`, which is removed from the base.
+    """Return the sweep with the seeds of `repeats`, and remove this key from the base.
 
     Raises:
-        MMLError: the study names seeds already.
+        MMLError: the study already sets seeds.
     """
     if "repeats" not in base:
         return sweep
-    plain = load_study(base, files)
+    study = load_study(base, files)
     del base["repeats"]
-    if plain.repeats == 1:
+    if study.repeats == 1:
         return sweep
-    named = [f"variants.{name}" for name, keys in variants.items() if "seed" in keys]
-    for section in ["sweep", *named] if "seed" in sweep else named:
-        raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
-    return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
+    sections = [f"variants.{name}" for name, keys in variants.items() if "seed" in keys]
+    for section in ["sweep", *sections] if "seed" in sweep else sections:
+        raise MMLError(f"repeats: {section} already sets seeds; leave out repeats, or the seed there")
+    return {**sweep, "seed": [study.seed + number for number in range(study.repeats)]}

@@ -201,7 +201,7 @@ ARTEFACTS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "pipeline, edited": (
         "pipeline",
         lambda path: path.write_text(path.read_text().replace("seed: ", "seed: 7")) and None,
-        r"\.yaml is (not the pipeline that its name says|damaged)",
+        r"\.yaml (contains the pipeline of another run|is damaged)",
     ),
     "pipeline, of a newer MML": (
         "pipeline",

@@ -132,7 +132,7 @@ def test_pipeline_file_round_trip_keeps_the_run_id(tmp_path: Path):
     path.write_text(pipeline.to_yaml())
     assert Pipeline.read(path).content == pipeline.content
     path.write_text(pipeline.to_yaml().replace("seed: 42", "seed: 43"))
-    with pytest.raises(MMLError, match="is not the pipeline that its name says"):
+    with pytest.raises(MMLError, match="contains the pipeline of another run"):
         Pipeline.read(path)
 
 

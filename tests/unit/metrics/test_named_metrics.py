@@ -219,7 +219,7 @@ def test_one_declaration_adds_a_metric(monkeypatch: pytest.MonkeyPatch):
         lower_is_better=True,
     )
     registry.register(errors)
-    with pytest.raises(ValueError, match="'largest_share_off' for a regression already"):
+    with pytest.raises(ValueError, match="already a metric 'largest_share_off' of regression"):
         registry.register(errors)
     assert Metrics(regression=["largest_share_off"]).regression == ["largest_share_off"]
     assert StoreBest(metric="largest_share_off").mode == "min"
