@@ -1,6 +1,6 @@
-"""Parts of an augmentation: how transforms of kornia, torchvision and the user change images and masks.
+"""Parts of an augmentation: transforms of kornia, torchvision and the user, applied to images and masks.
 
-Masks come here as numbers above 0, so that the 0 with which geometry fills up is no class.
+Masks contain class numbers plus 1, so that the 0 with which geometric transforms fill is not a class.
 """
 
 import inspect
@@ -30,11 +30,11 @@ DRAWN_ONCE = (PolicyAugmentBase, ImageSequentialBase, kornia.RandomJigsaw)
 
 
 class Step(ABC):
-    """One transform of an augmentation, applied sample by sample unless it draws for each sample by itself.
+    """One transform of an augmentation. Unless it draws separately for each sample, it is applied to single samples.
 
     Args:
         module: the transform.
-        name: its `_target_`, for messages.
+        name: `_target_` of the transform, for messages.
     """
 
     remedy = "leave it out"
@@ -45,37 +45,37 @@ class Step(ABC):
         self.name = name
 
     def problem(self, masks: bool) -> str | None:
-        """Return why the transform does not suit images, or images with masks; None if it does."""
+        """Return the reason why the transform cannot be applied to images (with masks); None if it can."""
         return None
 
     def images(self, images: torch.Tensor) -> torch.Tensor:
-        """Return changed images, N×C×H×W."""
+        """Return transformed images, N×C×H×W."""
         if self.whole_batch:
             return self._change(images)
         return torch.cat([self._change(image) for image in images.split(1)])
 
     def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
-        """Return changed images, and masks (int64, N×H×W) moved alike."""
+        """Return transformed images, N×C×H×W, and masks, N×H×W (int64)."""
         if self.whole_batch:
-            return self._move(images, masks)
-        changed, moved = zip(*map(self._move, images.split(1), masks.split(1)), strict=True)
-        return torch.cat(changed), torch.cat(moved)
+            return self._change_pairs(images, masks)
+        changed, changed_masks = zip(*map(self._change_pairs, images.split(1), masks.split(1)), strict=True)
+        return torch.cat(changed), torch.cat(changed_masks)
 
     def _change(self, images: torch.Tensor) -> torch.Tensor:
         return self.module(images)
 
     @abstractmethod
-    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
-        """Return changed images and masks."""
+    def _change_pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        """Return transformed images and masks."""
 
 
 class KorniaStep(Step):
-    """A part of kornia, most of which draw for each sample by themselves."""
+    """A transform of kornia. Most of them draw separately for each sample."""
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
         nearest: dict[str, Any] = {"resample": Resample.NEAREST, "align_corners": None}
-        # kornia fills masks with the grey level that it fills images with.
+        # By default, kornia fills masks with the grey level of images.
         nearest |= {key: 0.0 for key in ("fill", "fill_value") if getattr(module, "flags", {}).get(key) is not None}
         if "fill_value" in nearest:
             nearest["fill_value"] = torch.zeros(())
@@ -94,16 +94,16 @@ class KorniaStep(Step):
                 return "mixes images and leaves their targets as they are (see mixing)"
         return None
 
-    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+    def _change_pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
         try:
-            images, moved = self.paired(images, masks.unsqueeze(1).to(images.dtype))
+            images, changed_masks = self.paired(images, masks.unsqueeze(1).to(images.dtype))
         except NotImplementedError as error:
-            raise MMLError(f"augmentations.transforms: {self.name} cannot move masks; {self.remedy}") from error
-        return images, moved.squeeze(1).round().long()
+            raise MMLError(f"augmentations.transforms: {self.name} cannot transform masks; {self.remedy}") from error
+        return images, changed_masks.squeeze(1).round().long()
 
 
 class TorchvisionStep(Step):
-    """A transform of torchvision's v2, which takes an image and its mask as `tv_tensors`."""
+    """A transform of torchvision's v2, which receives an image and its mask as `tv_tensors`."""
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
@@ -115,46 +115,47 @@ class TorchvisionStep(Step):
         if any(isinstance(part, v2.MixUp | v2.CutMix) for part in self.module.modules()):
             return "mixes images and leaves their targets as they are (see mixing)"
         if masks and any(isinstance(part, v2.LinearTransformation | v2.Lambda) for part in self.module.modules()):
-            return "cannot move masks"
+            return "cannot transform masks"
         return None
 
     def _change(self, images: torch.Tensor) -> torch.Tensor:
         return self.module(tv_tensors.Image(images[0])).as_subclass(torch.Tensor)[None]
 
-    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+    def _change_pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
         image, mask = self.module(tv_tensors.Image(images[0]), tv_tensors.Mask(masks[0]))
         return image.as_subclass(torch.Tensor)[None], mask.as_subclass(torch.Tensor)[None]
 
 
 class OwnStep(Step):
-    """Any other module: it gets images of one sample, 1×C×H×W, unless it says that it draws for each sample itself
-    (`whole_batch = True`). A segmentation takes it where its forward takes `masks` too, or where it says that it
-    moves nothing (`photometric = True`).
+    """Any other module.
+
+    It receives single samples, 1×C×H×W, unless it draws separately for each sample (attribute `whole_batch = True`).
+    For a segmentation, its forward must take `masks`, too, or it must not change geometry (`photometric = True`).
     """
 
     remedy = (
-        "name a part of torchvision.transforms.v2 or of kornia.augmentation, or let forward take (images, masks) and "
-        "return both; one that moves nothing says so by photometric = True"
+        "name a transform of torchvision.transforms.v2 or kornia.augmentation, or let forward take (images, masks) and "
+        "return both, or set photometric = True if it does not change geometry"
     )
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
         self.takes_masks = "masks" in inspect.signature(module.forward).parameters
         self.whole_batch = bool(getattr(module, "whole_batch", False))
-        if type(module).__module__ == "torchvision.transforms.transforms":  # its first version knows no masks
-            self.remedy = f"name torchvision.transforms.v2.{type(module).__name__}, which does, or leave it out"
+        if type(module).__module__ == "torchvision.transforms.transforms":  # version 1 does not support masks
+            self.remedy = f"name torchvision.transforms.v2.{type(module).__name__}, which can, or leave it out"
 
     def problem(self, masks: bool) -> str | None:
         if not masks or self.takes_masks or getattr(self.module, "photometric", False) is True:
             return None
-        return "cannot move masks"
+        return "cannot transform masks"
 
     def _change(self, images: torch.Tensor) -> torch.Tensor:
         if not self.takes_masks:
             return self.module(images)
         return self.module(images, images.new_ones((len(images), *images.shape[-2:]), dtype=torch.int64))[0]
 
-    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+    def _change_pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
         return self.module(images, masks) if self.takes_masks else (self._change(images), masks)
 
 
@@ -163,24 +164,24 @@ def build_step(spec: Mapping[str, Any], masks: bool) -> Step:
 
     Args:
         spec: `_target_` and its arguments.
-        masks: whether there are masks to move.
+        masks: True if masks are transformed, too.
 
     Raises:
-        MMLError: it cannot be built, or does not suit images, or masks.
+        MMLError: the transform cannot be built, or cannot be applied to images, or to masks.
     """
     name = spec[TARGET]
     try:
         module = instantiate(spec, nn.Module)
     except MMLError as error:
         raise MMLError(f"augmentations.transforms: {error}") from error
-    except Exception as error:  # some look for packages, or files, when they are built
+    except Exception as error:  # some need other packages, or files
         reason = " ".join(str(error).split())
         raise MMLError(f"augmentations.transforms: {name} cannot be built ({reason}); leave it out") from error
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
         raise MMLError(
-            f"augmentations.transforms: {name} gives a {kind} and no torch.nn.Module; name a class of modules, or a "
-            "function that makes one"
+            f"augmentations.transforms: {name} is a {kind}, not a torch.nn.Module; name a class of modules, or a "
+            "function that returns one"
         )
     step = _kind(module)(module, name)
     if problem := step.problem(masks):

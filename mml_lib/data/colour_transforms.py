@@ -1,4 +1,4 @@
-"""Colour transforms: parts of an augmentation that change colours, which images without colour do not have."""
+"""Colour transforms: parts of an augmentation that change colours, and grey images."""
 
 import logging
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ OF_COLOURS = (
     *("RandomHue", "RandomSaturation", "RandomGrayscale", "RandomRGBShift", "RandomPlanckianJitter"),
     *("RandomChannelShuffle", "RandomChannelPermutation", "RandomPhotometricDistort", "Grayscale", "RGB"),
 )
-"""Transforms of these packages that change nothing but colours, or colours among others."""
+"""Transforms of these packages that always change colours."""
 
 JITTERS = ("ColorJitter", "ColorJiggle")
 COLOUR_ARGUMENTS = ("saturation", "hue")
@@ -24,14 +24,13 @@ COLOUR_ARGUMENTS = ("saturation", "hue")
 
 
 def without_colours(spec: Mapping[str, Any], pixels: PixelFormat | None) -> dict[str, Any]:
-    """Return a transform as it suits images of a format.
+    """Return the spec of a transform for images of a format.
 
-    Grey images have the same saturation and hue after any change of them, so a jitter that changes brightness or
-    contrast too does the rest.
+    For grey images, a jitter of brightness or contrast loses its saturation and hue, which have no effect on them.
 
     Args:
         spec: `_target_` and its arguments.
-        pixels: format of the images; None: it is not known yet.
+        pixels: format of the images; None if it is not known yet.
 
     Raises:
         MMLError: the transform changes colours, and the images have none.
@@ -44,14 +43,14 @@ def without_colours(spec: Mapping[str, Any], pixels: PixelFormat | None) -> dict
             f"augmentations.transforms: {spec[TARGET]} changes colours, and the images have none ({pixels}); leave it "
             "out, or take kornia.augmentation.ColorJitter with brightness and contrast"
         )
-    changed = [key for key in COLOUR_ARGUMENTS if spec.get(key)] if name in JITTERS else []
-    if not changed:
+    colour_keys = [key for key in COLOUR_ARGUMENTS if spec.get(key)] if name in JITTERS else []
+    if not colour_keys:
         return dict(spec)
-    rest = {key: value for key, value in spec.items() if key not in changed}
+    without = {key: value for key, value in spec.items() if key not in colour_keys}
     if len(pixels.channels) == 1 and (spec.get("brightness") or spec.get("contrast")):
-        logger.info("augmentations: %s leaves %s out, as images are grey", name, " and ".join(changed))
-        return rest
+        logger.info("augmentations: %s leaves %s out, as images are grey", name, " and ".join(colour_keys))
+        return without
     raise MMLError(
-        f"augmentations.transforms: {spec[TARGET]} changes {' and '.join(changed)}, and the images have no colour "
-        f"({pixels}); leave {' and '.join(changed)} out"
+        f"augmentations.transforms: {spec[TARGET]} changes {' and '.join(colour_keys)}, and the images have no colour "
+        f"({pixels}); leave {' and '.join(colour_keys)} out"
     )

@@ -1,6 +1,6 @@
-"""Crops: random parts of training images, as a function of the seed and the epoch alone.
+"""Crops: random parts of training images, as a function of seed and epoch.
 
-A crop that lies beyond its image is black there, and its mask ignored.
+Pixels of a crop beyond its image are black, and ignored in its mask.
 """
 
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from mml_lib.data.datamodule import TaskImages
 
 PLACES = 256
-"""Labelled pixels of a class in an image that crops are laid around, evenly spread over all of them."""
+"""Largest number of labelled pixels of a class in an image that crops may contain, at equal intervals among all."""
 
 CROPS = 1
-"""Number of the stream of random numbers that crops are drawn from, beside that of the order of samples."""
+"""Number of the random stream of crops, which differs from that of the order of samples."""
 
 
 @dataclass(frozen=True)
 class CropDraws:
-    """Random numbers in 0..1 that decide the crops of a batch, B each.
+    """Positions and random numbers in 0..1 that determine the crops of a batch, B each.
 
     Args:
-        positions: of the images among the samples of their part.
-        rows, columns: where the crop lies in its image.
-        foreground: whether it is laid around a labelled pixel.
-        pixels: which labelled pixel.
+        positions: positions of the images among the samples of their part.
+        rows, columns: place of the crop in its image.
+        foreground: compared with the share of crops around a labelled pixel.
+        pixels: choice of the labelled pixel.
     """
 
     positions: np.ndarray
@@ -47,7 +47,7 @@ class CropDraws:
 class CropSampler(BatchSampler):
     """Yields the draws of each batch of an epoch.
 
-    An interrupted training continues with the same crops, for nothing but `epoch` has to be known.
+    They depend only on seed and epoch, so an interrupted training continues with the same crops.
     """
 
     def __iter__(self) -> Iterator[CropDraws]:  # type: ignore[override]  # its elements are those of its data set
@@ -55,18 +55,18 @@ class CropSampler(BatchSampler):
         draws = np.random.default_rng(stream).random((self.num_samples, len(fields(CropDraws)) - 1))
         size, start = self.sampling.batch_size, 0
         for positions in super().__iter__():
-            of_batch = draws[start : start + size][self.rank :: self.world_size]
+            batch = draws[start : start + size][self.rank :: self.world_size]
             start += size
-            yield CropDraws(positions, *of_batch[: len(positions)].T)
+            yield CropDraws(positions, *batch[: len(positions)].T)
 
 
 @dataclass(frozen=True)
 class LabelledPixels:
-    """Some labelled pixels of each of N masks: places of the foreground classes.
+    """Places of labelled pixels (foreground classes) of N masks.
 
     Args:
-        places: rows and columns, M×2, those of an image one after the other.
-        ends: number of places up to and with each image, N.
+        places: rows and columns of M pixels, M×2, image by image.
+        ends: cumulative number of places up to and including each image, N.
     """
 
     places: np.ndarray
@@ -74,14 +74,14 @@ class LabelledPixels:
 
     @classmethod
     def of(cls, images: "TaskImages") -> "LabelledPixels":
-        """Look for the labelled pixels of all masks, which are read once."""
+        """Return the labelled pixels of all masks, each of which is read once."""
         assert images.lookup is not None, "tasks without masks have no labelled pixels"
         places = [_spread(images.lookup[images.mask(position)]) for position in range(len(images))]
         ends = np.cumsum([len(part) for part in places])
         return cls(np.concatenate(places), ends)
 
     def pick(self, position: int, share: float) -> tuple[int, int] | None:
-        """Return one of an image's places, by a number in 0..1; None where it has none."""
+        """Return the place of an image that a number in 0..1 selects; None if the image has no labelled pixel."""
         start = int(self.ends[position - 1]) if position else 0
         count = int(self.ends[position]) - start
         if not count:
@@ -91,7 +91,7 @@ class LabelledPixels:
 
 
 def _spread(classes: np.ndarray) -> np.ndarray:
-    """Return up to `PLACES` pixels of each foreground class of a mask, evenly spread over its pixels: M×2."""
+    """Return up to `PLACES` pixels of each foreground class of a mask, at equal intervals, M×2."""
     labelled = np.flatnonzero((classes > 0) & (classes != IGNORE))
     values, parts = classes.ravel()[labelled], [np.zeros(0, np.int64)]
     for number in np.unique(values):
@@ -104,7 +104,7 @@ class Crops(Dataset[dict[str, torch.Tensor]]):
     """Random crops of the images of a part, read a batch at a time.
 
     Args:
-        images: the whole images.
+        images: images that crops are cut from.
         patches: size and kind of the crops.
 
     Raises:
@@ -128,7 +128,7 @@ class Crops(Dataset[dict[str, torch.Tensor]]):
         return len(self.images)
 
     def __getitem__(self, draws: CropDraws) -> dict[str, torch.Tensor]:
-        """Return `image` (B×C×h×w in channels-last memory) and `target` of some crops, as of whole images."""
+        """Return `image` (B×C×h×w in channels-last memory) and `target` of crops, with the dtypes of whole images."""
         images, (height, width) = self.images, self.patches.sides
         positions = draws.positions // self.patches.per_image
         crops = images.room(len(positions), height, width).zero_()
@@ -143,7 +143,7 @@ class Crops(Dataset[dict[str, torch.Tensor]]):
         return {"image": crops.permute(0, 3, 1, 2), "target": torch.from_numpy(target), **weights}
 
     def _corner(self, draws: CropDraws, place: int, position: int) -> tuple[int, int]:
-        """Return the upper left corner of a crop in its image, below 0 where the image is smaller."""
+        """Return the upper left corner of a crop in its image, negative if the image is smaller."""
         sides, shares = self.images.sizes[position].tolist(), (draws.rows[place], draws.columns[place])
         pixel = None
         if self.labelled is not None and draws.foreground[place] < self.share:
@@ -158,19 +158,19 @@ class Crops(Dataset[dict[str, torch.Tensor]]):
 
 
 def cut(image: np.ndarray, top: int, left: int, crop: np.ndarray) -> None:
-    """Copy the part of an image that a crop shows; what lies beyond the image stays as it is.
+    """Copy the part of an image that a crop shows. Pixels of the crop beyond the image remain unchanged.
 
     Args:
-        image: H×W×….
-        top, left: the upper left corner of the crop in the image; may be below 0.
-        crop: h×w×…, is written to.
+        image: image, H×W×….
+        top, left: upper left corner of the crop in the image; may be negative.
+        crop: crop, h×w×…, which is written to.
     """
     (source, target) = _overlap(image.shape[:2], (top, left), crop.shape[:2])
     crop[target] = image[source]
 
 
 def cut_mask(mask: np.ndarray, top: int, left: int, lookup: np.ndarray, crop: np.ndarray) -> None:
-    """Like `cut`, for the classes of a mask's values."""
+    """Copy the classes of the part of a mask that a crop shows, as `cut`. `lookup` maps values to classes."""
     (source, target) = _overlap(mask.shape[:2], (top, left), crop.shape[:2])
     crop[target] = lookup[mask[source]]
 
@@ -178,7 +178,7 @@ def cut_mask(mask: np.ndarray, top: int, left: int, lookup: np.ndarray, crop: np
 def _overlap(
     sides: tuple[int, ...], corner: tuple[int, int], lengths: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the slices of an image and of its crop that show the same."""
+    """Return the slices of an image and of its crop that contain the same pixels."""
     source, target = [], []
     for side, start, length in zip(sides, corner, lengths, strict=True):
         low, high = max(0, start), min(side, start + length)

@@ -30,13 +30,13 @@ Batch = dict[str, torch.Tensor]
 
 
 class TaskImages(Dataset[Batch], ABC):
-    """Some samples of a task, read a batch at a time. Arrays are opened where they are read, in each process anew.
+    """Samples of a task, read a batch at a time. Each process that reads opens the arrays itself.
 
     Args:
         struct: the task.
-        positions: samples of it, N.
-        pinned: read images into memory that a GPU copies from faster.
-        masks: read the masks of a segmentation; False: only its images.
+        positions: positions of the samples in the task, N.
+        pinned: True to read images into pinned memory, from which copies to a GPU are faster.
+        masks: False to read only the images of a segmentation, without masks.
     """
 
     def __init__(self, struct: TaskStruct, positions: np.ndarray, pinned: bool = False, masks: bool = True):
@@ -55,27 +55,27 @@ class TaskImages(Dataset[Batch], ABC):
         return len(self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out cached properties: another process opens its own."""
+        """Return the state without cached properties, because another process opens its own arrays."""
         cached = {name for kind in type(self).__mro__ for name, value in vars(kind).items() if _is_cached(value)}
         return {key: value for key, value in self.__dict__.items() if key not in cached}
 
     def __getitem__(self, batch: np.ndarray) -> Batch:
-        """Return `image` (B×C×H×W of the packed type, in channels-last memory) and `target` of some positions.
+        """Return `image` (B×C×H×W of the packed dtype, in channels-last memory) and `target` of positions, B.
 
         Targets: class indices (int64, B), probabilities (float32, B×classes), values (float32, B), or classes of
-        pixels (int64, B×H×W, 255 ignored).
+        pixels (int64, B×H×W, 255 ignored). With weights of samples, also `weight` (float32, B).
         """
         images, masks = self.read(self.rows[batch])
         target = self.targets[batch] if masks is None or self.lookup is None else self.lookup[masks]
         return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target), **self.weights_of(batch)}
 
     def room(self, count: int, height: int, width: int) -> torch.Tensor:
-        """Return memory for so many images, B×H×W×C of the type of the packed images, whatever it holds."""
+        """Return uninitialised memory for images, count×H×W×C of the packed dtype."""
         channels, dtype = self.images.shape[-1], getattr(torch, self.images.dtype.name)
         return torch.empty(count, height, width, channels, dtype=dtype, pin_memory=self.pinned)
 
     def weights_of(self, batch: np.ndarray) -> Batch:
-        """Return `weight` (float32, B) of some positions; nothing where the task has no weights."""
+        """Return `weight` of positions (float32, B); empty if the task has no weights."""
         return {} if self.weights is None else {"weight": torch.from_numpy(self.weights[batch])}
 
     def image(self, position: int) -> np.ndarray:
@@ -83,7 +83,7 @@ class TaskImages(Dataset[Batch], ABC):
         return self.images[self.rows[position]]
 
     def mask(self, position: int) -> np.ndarray:
-        """Return a view of the packed mask at a position, uint8 H×W."""
+        """Return a view of the packed mask at a position, H×W (uint8)."""
         return self.masks[self.rows[position]]
 
     @property
@@ -107,11 +107,11 @@ def _is_cached(value: Any) -> bool:
 
 
 class PackedImages(TaskImages):
-    """Images out of the packed arrays."""
+    """Images of one size, in packed arrays."""
 
     @cached_property
     def images(self) -> np.ndarray:
-        # A plain view: indexing the memmap class itself costs more.
+        # A plain view, because indexing a memmap is slower.
         return np.asarray(np.load(self.folder / IMAGES, mmap_mode="r"))
 
     @cached_property
@@ -119,8 +119,9 @@ class PackedImages(TaskImages):
         return np.asarray(np.load(self.folder / MASKS, mmap_mode="r"))
 
     def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
+        """Return images, B×H×W×C, and masks, B×H×W, of rows of the packed arrays; None without masks."""
         images = self.room(len(rows), *self.images.shape[1:3])
-        np.take(self.images, rows, axis=0, out=images.numpy(), mode="clip")  # by default it copies once more
+        np.take(self.images, rows, axis=0, out=images.numpy(), mode="clip")  # other modes make one more copy
         return images, np.take(self.masks, rows, axis=0) if self.segmentation else None
 
     @property
@@ -129,7 +130,7 @@ class PackedImages(TaskImages):
 
 
 class SizedImages(TaskImages):
-    """Images of many sizes; in a batch they are padded to the largest, in black."""
+    """Images of several sizes. A batch is padded with black to the largest height and width."""
 
     @cached_property
     def images(self) -> SizedPixels:
@@ -157,7 +158,7 @@ class SizedImages(TaskImages):
 
 
 class _Worker(ForkServerProcess):
-    """A process that reads batches; it does not run the script of the step again, as Python would have it."""
+    """A process that reads batches. It does not import the script of the step, as Python does by default."""
 
     def start(self) -> None:
         main = vars(sys.modules["__main__"])
@@ -170,8 +171,9 @@ class _Worker(ForkServerProcess):
 
 
 class _Workers(ForkServerContext):
-    """Starts workers out of a process that has imported what they need. Forked off this one, beside the thread that
-    watches over a step, they could hang.
+    """Forks workers from a server process with the needed imports.
+
+    Forks of the step's own process could hang, because it has another thread.
     """
 
     Process = _Worker
@@ -182,17 +184,21 @@ class _Workers(ForkServerContext):
 
 
 class MMLDataModule(LightningDataModule):
-    """Feeds one task, or several at once: their batches side by side, shorter tasks cycled.
+    """Loaders of one task, or of several at once: a batch then contains one batch of each, and shorter tasks repeat.
 
     Args:
         struct: the task.
-        fold: what is validated on; the other folds are trained on. None: neither is asked for.
-        sampling: how training batches are drawn.
+        fold: fold to validate on; the other folds are for training. None: neither part is used.
+        sampling: options of training batches.
         seed: seed of the training.
-        patches: crops that are trained on, and windows that are predicted by; None: whole images.
-        num_workers: processes that read ahead; 0 reads in the training process.
-        pin_memory: hand batches over in memory that a GPU copies from faster, and read ahead in any case.
+        patches: size of crops for training and of windows for predictions; None: whole images.
+        num_workers: number of processes that read ahead; 0: the training process reads.
+        pin_memory: True to return batches in pinned memory, from which copies to a GPU are faster, and to read ahead
+            even without workers.
         co_structs: further tasks to train on.
+
+    Raises:
+        MMLError: the task has no such fold.
     """
 
     def __init__(
@@ -221,7 +227,7 @@ class MMLDataModule(LightningDataModule):
 
     @property
     def batch_size(self) -> int:
-        """Images a batch, which Lightning's tuner sets."""
+        """Number of images in a batch. Lightning's tuner sets it."""
         return self.sampling.batch_size
 
     @batch_size.setter
@@ -236,12 +242,15 @@ class MMLDataModule(LightningDataModule):
         return images_of(struct, positions, self.pinned)
 
     def train_dataloader(self) -> DataLoader[Batch] | dict[str, DataLoader[Batch]]:
-        """Return the loader of the task, or, where there are several, a loader of each by name."""
-        own = self._shuffled(self.struct, self.part("train"))
+        """Return the loader of the task; with several tasks, the loader of each by name."""
+        loader = self._shuffled(self.struct, self.part("train"))
         if not self.co_structs:
-            return own
-        others = {task.name: self._shuffled(task, self._images(task, self._learnt(task))) for task in self.co_structs}
-        return {self.struct.name: own, **others}
+            return loader
+        others = {
+            task.name: self._shuffled(task, self._images(task, self._training_positions(task)))
+            for task in self.co_structs
+        }
+        return {self.struct.name: loader, **others}
 
     def _shuffled(self, struct: TaskStruct, images: TaskImages) -> DataLoader[Batch]:
         sampling, classes = self.sampling, images.targets
@@ -254,20 +263,20 @@ class MMLDataModule(LightningDataModule):
             return self.loader(Crops(images, self.patches), sampler=sampler, **self.loading)
         return self.loader(images, sampler=BatchSampler(classes, sampling, self.seed, *share), **self.loading)
 
-    def _learnt(self, struct: TaskStruct) -> np.ndarray:
-        """Return the positions of another task's samples that are trained on, N.
+    def _training_positions(self, struct: TaskStruct) -> np.ndarray:
+        """Return the positions of a further task's samples for training, N.
 
-        Its own fold of the same number is left out, and so are images that the task itself holds out, which their
-        content tells, in whatever data set they are.
+        Its fold with the number of the main task's fold is left out. So are images that the main task holds out, in any
+        data set, identified by their content.
 
         Raises:
-            MMLError: nothing is left.
+            MMLError: no image is left.
         """
-        assert self.fold is not None, "tasks are learned beside another one in trainings only"
+        assert self.fold is not None, "only trainings have further tasks"
         positions = struct.select("train", self.fold % struct.num_folds)
-        own, other = self.struct.samples, struct.samples
-        held_out = (own["split"] == "test") | ((own["split"] == "train") & (own["fold"] == self.fold))
-        shared = np.isin(other["digest"][positions], own["digest"][held_out])
+        main, other = self.struct.samples, struct.samples
+        held_out = (main["split"] == "test") | ((main["split"] == "train") & (main["fold"] == self.fold))
+        shared = np.isin(other["digest"][positions], main["digest"][held_out])
         if shared.all():
             raise MMLError(
                 f"mode.co_tasks: all training images of {struct.name} are held out by {self.struct.name}; leave it out"
@@ -285,9 +294,9 @@ class MMLDataModule(LightningDataModule):
         return self.ordered("val")
 
     def ordered(self, part: str) -> DataLoader[Batch]:
-        """Return a loader of a part without repetition, with batches of one image size each; see `positions_of`.
+        """Return a loader of each sample of a part once, with batches of one image size. `positions_of` has the order.
 
-        With patches a batch is one image, which is seen window by window.
+        With patches, a batch is one image, which is predicted window by window.
         """
         images = self.part(part)
         batch_size = self.sampling.batch_size if self.patches is None else 1
@@ -295,10 +304,10 @@ class MMLDataModule(LightningDataModule):
 
 
 def images_of(struct: TaskStruct, positions: np.ndarray, pinned: bool = False, masks: bool = True) -> TaskImages:
-    """Return some samples of a task; see `TaskImages`.
+    """Return samples of a task; see `TaskImages` for the arguments.
 
     Raises:
-        MMLError: its images were packed by an earlier version of MML.
+        MMLError: the images were packed by an earlier version of MML.
     """
     for file, kind in ((IMAGES, PackedImages), (PIXELS, SizedImages)):
         if (struct.paths["packed"] / file).exists():
@@ -312,7 +321,13 @@ def images_of(struct: TaskStruct, positions: np.ndarray, pinned: bool = False, m
 def ordered_loader(
     images: TaskImages, batches: Sequence[np.ndarray], num_workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[Batch]:
-    """Return a loader of images in batches of an order, for a GPU if memory is pinned; see `by_size`."""
+    """Return a loader of given batches of images, such as those of `by_size`.
+
+    Args:
+        images: the images.
+        batches: positions of the images of each batch.
+        num_workers, pin_memory: see `MMLDataModule`.
+    """
     pinned = pin_memory and not num_workers
     return (ReadAhead if pinned else DataLoader)(images, sampler=batches, **_loading(num_workers, pin_memory))
 
@@ -320,7 +335,7 @@ def ordered_loader(
 def _loading(num_workers: int, pin_memory: bool) -> dict[str, Any]:
     """Return the arguments of a loader."""
     return {
-        "batch_size": None,  # the sampler yields whole batches, the dataset reads them in one go
+        "batch_size": None,  # the sampler yields whole batches, which the dataset reads at once
         "num_workers": num_workers,
         "pin_memory": pin_memory,
         "persistent_workers": num_workers > 0,
@@ -329,12 +344,12 @@ def _loading(num_workers: int, pin_memory: bool) -> dict[str, Any]:
 
 
 def positions_of(loader: DataLoader[Batch]) -> np.ndarray:
-    """Return the positions in its part of all that an ordered loader yields, N."""
+    """Return the positions of the samples of an ordered loader in their part, in its order, N."""
     return np.concatenate(list(loader.sampler))
 
 
 def by_size(sizes: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Return all positions in batches, in order, with images of one size in each batch, so that nothing is padded."""
+    """Return all positions in batches of one image size, so that nothing is padded. `sizes` is N×2."""
     _, kind, counts = np.unique(sizes, axis=0, return_inverse=True, return_counts=True)
     groups = np.split(np.argsort(kind.ravel(), kind="stable"), np.cumsum(counts)[:-1])
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]

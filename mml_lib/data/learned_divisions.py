@@ -1,7 +1,7 @@
-"""Learned divisions: the splits and folds that a network was trained with, next to those that its tasks have now.
+"""Learned divisions: the splits and folds that a network was trained with, and those that its tasks have now.
 
-A description that is made again keeps its id. Its division may differ: groups that only the reading of images finds are
-no part of the id, nor are versions of MML and of its solvers.
+A task that is described again keeps its id, but its division may differ: the id contains neither groups that are found
+while reading images, nor versions of MML and its solvers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.struct import TaskStruct
 
 DIVISIONS = "divisions"
-"""Key of the digests in headers of networks and in checkpoints; older ones lack it."""
+"""Key of the digests in headers of networks and in checkpoints. Older files lack it."""
 
 
 def divisions_of(structs: Sequence[TaskStruct]) -> dict[str, str]:
@@ -22,11 +22,11 @@ def divisions_of(structs: Sequence[TaskStruct]) -> dict[str, str]:
 
 
 def check_divisions(path: str | Path, header: Mapping[str, Any], structs: Sequence[TaskStruct]) -> None:
-    """Refuse a network that has learned other splits or folds than its tasks have now.
+    """Check that a network was trained with the splits and folds that its tasks have now.
 
     Args:
-        path: of the stored network.
-        header: of the stored network.
+        path: path of the stored network.
+        header: header of the stored network.
         structs: tasks that the network may have learned.
 
     Raises:
@@ -47,11 +47,11 @@ def check_divisions(path: str | Path, header: Mapping[str, Any], structs: Sequen
 
 
 def other_division(checkpoint: Mapping[str, Any], divisions: Mapping[str, str]) -> str | None:
-    """Return the problem of a checkpoint that has learned other splits or folds; None: it has not.
+    """Return the problem of a checkpoint that has learned other splits or folds; None without a problem.
 
     Args:
-        checkpoint: the part `mml` of a checkpoint.
-        divisions: digest of the division of each task as it is now.
+        checkpoint: part `mml` of a checkpoint.
+        divisions: current digest of the division of each task.
     """
     learned = checkpoint.get(DIVISIONS, {})
     changed = [task for task, division in divisions.items() if learned.get(task, division) != division]
@@ -61,6 +61,6 @@ def other_division(checkpoint: Mapping[str, Any], divisions: Mapping[str, str]) 
 def _remedy(struct: TaskStruct) -> str:
     base = struct.name.split(SEPARATOR)[0]
     return (
-        f"set another tasks.{base}.seed, which divides and trains anew under new ids, or put the former description "
-        "back from a backup"
+        f"set another tasks.{base}.seed, which makes a new division and new networks, or restore the former "
+        "description from a backup"
     )

@@ -1,4 +1,4 @@
-"""Merging: the outputs of a network for several views, or windows, of an image as one."""
+"""Merging of the outputs of a network for several views, or windows, of an image."""
 
 import torch
 from torch.nn.functional import logsigmoid
@@ -7,16 +7,15 @@ from mml_lib.task_types import TASK_TYPES
 
 
 def merge_outputs(outputs: torch.Tensor, task_type: str, merge: str) -> torch.Tensor:
-    """Return the outputs of several views or windows as one: logits whose softmax, or sigmoid, gives what is merged.
+    """Return the merged outputs of several views or windows, N×outputs: logits of merged probabilities, or mean values.
 
-    Of classes these are logarithms of the mean probabilities, or of the greatest ones divided by their sum; of labels
-    they are logits of the mean probability, or of the greatest. Values are averaged. All is computed on logarithms,
-    where a probability near 0 or 1 keeps its digits.
+    For classes, the softmax of the result is the mean of probabilities, or the normalised maximum. For labels, its
+    sigmoid is the mean or the maximum. Computations use logarithms, to preserve probabilities near 0 and 1.
 
     Args:
-        outputs: views×N×outputs.
-        task_type: other than segmentation.
-        merge: mean or max.
+        outputs: logits or values, views×N×outputs.
+        task_type: task type of the outputs, except segmentation.
+        merge: `mean` or `max`; values are always averaged.
     """
     if TASK_TYPES[task_type].has_values:
         return outputs.mean(0)

@@ -1,4 +1,4 @@
-"""Mixing: images of a batch mixed with each other on the training device, and their targets alike."""
+"""Mixing of the images of a batch and their targets, on the training device."""
 
 import torch
 from torch.distributions import Beta
@@ -7,13 +7,13 @@ from mml_lib.config.training_options import Mixing
 
 
 class BatchMixing:
-    """MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019) of each batch with itself, moved on by one.
+    """MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019) of each batch with itself, rolled by one sample.
 
-    All samples of a batch share one draw. Targets are soft in every batch, mixed or not, so that class weights count
-    alike in all.
+    All samples of a batch share one draw. Targets are soft even in batches that are not mixed, so that class weights
+    have the same effect in all batches.
 
     Args:
-        config: which, and how strong.
+        config: kind and strength of mixing.
         classes: number of classes.
     """
 
@@ -27,16 +27,17 @@ class BatchMixing:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return mixed images, N×C×H×W, probabilities, N×classes, and weights of samples, N.
 
-        A mixed sample counts as much as its parts; each part has the share of its target that its weight gives it.
+        The weight of a mixed sample is the mean of its parts' weights, by their shares. The target is the mean of their
+        targets, by share and weight.
 
         Args:
-            images: N×C×H×W.
-            targets: class indices N, or probabilities N×classes.
-            weights: of the samples, N; None: all count alike.
+            images: images, N×C×H×W.
+            targets: class indices, N, or probabilities, N×classes.
+            weights: weights of the samples, N; None: equal weights.
         """
         if not targets.is_floating_point():
             targets = torch.nn.functional.one_hot(targets, self.classes).to(images.dtype)
-        # Drawn on the CPU: what is drawn steers the code, and must not wait for a GPU.
+        # Drawn on the CPU, because the branches depend on the draws, and must not wait for a GPU.
         if torch.rand(()).item() >= self.config.p:
             return images, targets, weights
         mixup, cutmix = self.config.mixup, self.config.cutmix
@@ -48,9 +49,9 @@ class BatchMixing:
         if weights is None:
             return images, targets * share + targets.roll(1, 0) * (1 - share), None
         parts = weights * share, weights.roll(1, 0) * (1 - share)
-        whole = parts[0] + parts[1]
-        own = torch.where(whole > 0, parts[0] / whole, share)[:, None].to(targets.dtype)
-        return images, targets * own + targets.roll(1, 0) * (1 - own), whole
+        total = parts[0] + parts[1]
+        first = torch.where(total > 0, parts[0] / total, share)[:, None].to(targets.dtype)
+        return images, targets * first + targets.roll(1, 0) * (1 - first), total
 
 
 def _share(alpha: float | None) -> float:
@@ -58,7 +59,7 @@ def _share(alpha: float | None) -> float:
 
 
 def _paste(images: torch.Tensor, share: float) -> tuple[torch.Tensor, float]:
-    """Paste a box of the next image into each; return them with the share of pixels that are their own."""
+    """Return images with a box of the next image pasted into each, and the share of unchanged pixels."""
     height, width = images.shape[-2:]
     side = (1 - share) ** 0.5
     y, x = (torch.rand(2) * torch.tensor([height, width])).int().tolist()

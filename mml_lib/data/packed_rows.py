@@ -1,4 +1,4 @@
-"""Packed images by row, whether they lie in arrays of one size or in a sized store."""
+"""Packed images by row, from an array of one size or from a sized store."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mml_lib.images.stores.sized_store import PIXELS, SizedPixels
 
 
 def open_packed(folder: str | Path) -> np.ndarray | SizedPixels:
-    """Return the packed images of a folder, H×W×C each, mapped into memory.
+    """Return the packed images of a folder by row, H×W×C each, mapped into memory.
 
     Raises:
         MMLError: the folder is damaged, or of another version of MML.

@@ -1,4 +1,4 @@
-"""Reading ahead: the next batches are read in a thread while a GPU computes on the last one."""
+"""Reading ahead: a thread reads the next batches while a GPU computes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 AHEAD = 2
-"""Batches that lie ready: one would do, if all took equally long to read."""
+"""Number of batches that are read ahead. One would suffice if all took the same time."""
 
 
 class ReadAhead(DataLoader[Any]):
-    """A loader without workers whose batches are read, in their order, by a thread of this process.
+    """A loader without workers. A thread of this process reads its batches, in their order.
 
-    Reading is copying and decoding, which let other threads compute. Against a worker it saves a process with torch in
-    its memory, and a copy of each batch out of it.
+    Reading copies and decodes without holding the interpreter lock. Compared with a worker, a thread saves the memory
+    of a process that imports torch, and a copy of each batch between processes.
     """
 
     def __iter__(self) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Sampling: which samples make up which batch of which epoch, as a function of the seed and the epoch alone."""
+"""Sampling: the samples of each batch, as a function of seed and epoch."""
 
 from collections.abc import Iterator
 
@@ -11,16 +11,16 @@ from mml_lib.config.training_options import Sampling
 class BatchSampler(Sampler[np.ndarray]):
     """Yields the positions of each batch of an epoch, shuffled.
 
-    An interrupted training continues with the same batches, for nothing but `epoch` has to be known; a task that is
-    gone through several times in an epoch is shuffled anew each time. A last batch of a single sample (a process) is
-    left out: batch normalisation cannot train on it.
+    Batches depend only on seed and epoch, so an interrupted training continues with the same batches. If Lightning
+    iterates several times in an epoch, because another task has more batches, each iteration has another order. A last
+    batch with a single sample per process is left out, because batch normalisation cannot train on it.
 
     Args:
         labels: class index of each position, N.
-        sampling: batch size, samples an epoch, balance.
+        sampling: batch size, samples per epoch, balance.
         seed: seed of the training.
-        rank: of this process among those that train together.
-        world_size: how many train together; each gets its share of each batch.
+        rank: rank of this process among those of the training.
+        world_size: number of processes of the training, which share each batch.
     """
 
     def __init__(self, labels: np.ndarray, sampling: Sampling, seed: int, rank: int = 0, world_size: int = 1):
@@ -33,12 +33,13 @@ class BatchSampler(Sampler[np.ndarray]):
         self.rounds = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; Lightning calls this."""
+        """Set the epoch. Lightning calls this."""
         self.epoch = epoch
         self.rounds = 0
 
     @property
     def num_samples(self) -> int:
+        """Number of samples in an epoch."""
         return self.sampling.sample_num or max(len(self.labels), self.sampling.min_sample_num or 0)
 
     def __len__(self) -> int:
@@ -47,18 +48,18 @@ class BatchSampler(Sampler[np.ndarray]):
         return max(1, full + keep_rest)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        again = [self.rounds] if self.rounds else []
+        repetition = [self.rounds] if self.rounds else []
         self.rounds += 1
-        order = self._order(np.random.default_rng([self.seed, self.epoch, *again]))
+        order = self._order(np.random.default_rng([self.seed, self.epoch, *repetition]))
         size = self.sampling.batch_size
         for number in range(len(self)):
             yield order[number * size : (number + 1) * size][self.rank :: self.world_size]
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         if self.sampling.balanced:
-            occurrences = np.bincount(self.labels)
-            weights = 1 / occurrences[self.labels]
+            counts = np.bincount(self.labels)
+            weights = 1 / counts[self.labels]
             return rng.choice(len(self.labels), self.num_samples, p=weights / weights.sum())
-        # Each sample once before any comes a second time.
+        # All samples are used once before any is repeated.
         rounds = -(-self.num_samples // len(self.labels))
         return np.concatenate([rng.permutation(len(self.labels)) for _ in range(rounds)])[: self.num_samples]

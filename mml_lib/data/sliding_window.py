@@ -1,8 +1,8 @@
-"""Sliding windows: where they lie in an image, and how their outputs are put together.
+"""Sliding windows: their places in an image, and the merging of their outputs.
 
 Places and weights are those of MONAI's `sliding_window_inference` with `mode="gaussian"`: neighbours overlap, the last
-ones end with the image, smaller images are padded with black on both sides, and a window counts most in its middle.
-Outputs are put together in the memory of one row of windows, and rows of pixels are handed on once no further window
+windows end with the image, smaller images are padded with black on both sides, and weights are largest at the centre of
+a window. Merging needs the memory of one row of windows: rows of pixels are returned as soon as no further window
 covers them.
 """
 
@@ -18,12 +18,12 @@ from mml_lib.data.merging import merge_outputs
 from mml_lib.task_types import TASK_TYPES
 
 SIGMA = 0.125
-"""Deviation of the weights of a window, as a share of its side."""
+"""Standard deviation of the Gaussian weights of a window, as a share of its side."""
 
 LEAST_WEIGHT = 1e-3
 
 Place = tuple[int, int]
-"""Upper left corner of a window in its image; below 0 where the image is smaller."""
+"""Upper left corner of a window in its image; negative if the image is smaller."""
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 """Outputs of a network, N×… for windows N×C×h×w of the stored type."""
@@ -31,12 +31,12 @@ Answer = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class SlidingWindow:
-    """Windows of one size that are seen in batches.
+    """Windows of one size, in batches.
 
     Args:
-        size: height and width of a window.
-        overlap: of neighbours, as a share of their size.
-        batch_size: windows that are seen at once.
+        size: height and width of a window in pixels.
+        overlap: overlap of neighbours, as a share of their size.
+        batch_size: number of windows in a batch.
     """
 
     size: tuple[int, int]
@@ -45,16 +45,16 @@ class SlidingWindow:
 
     @classmethod
     def of(cls, patches: Patches, batch_size: int) -> "SlidingWindow":
-        """Return the windows that a network of the crops of a study predicts by."""
+        """Return the windows for predictions of a network that is trained on the crops of a study."""
         return cls(patches.sides, patches.overlap, batch_size)
 
     def places(self, size: tuple[int, int]) -> list[Place]:
-        """Return the windows of an image of a height and width, row by row."""
+        """Return the places of windows in an image of a height and width, row by row."""
         rows, columns = (_starts(side, length, self.overlap) for side, length in zip(size, self.size, strict=True))
         return [(row, column) for row in rows for column in columns]
 
     def batches(self, image: np.ndarray) -> Iterator[tuple[list[Place], torch.Tensor]]:
-        """Yield batches of windows of an image, H×W×C, with their places: N×C×h×w, read from it one after the other."""
+        """Yield batches of windows of an image, H×W×C, as their places, N, and pixels, N×C×h×w."""
         places = self.places((image.shape[0], image.shape[1]))
         for start in range(0, len(places), self.batch_size):
             batch = places[start : start + self.batch_size]
@@ -64,12 +64,12 @@ class SlidingWindow:
             yield batch, windows.permute(0, 3, 1, 2)
 
     def rows_of(self, image: np.ndarray, answer: Answer, device: torch.device) -> Iterator[torch.Tensor]:
-        """Yield the weighted mean of the outputs of all windows, C×rows×W, from the top of an image to its end.
+        """Yield the weighted mean of the outputs of all windows, C×rows×W (float32), from top to bottom.
 
         Args:
-            image: H×W×channels.
-            answer: gives outputs N×C×h×w.
-            device: where to compute.
+            image: image, H×W×channels.
+            answer: function that returns outputs N×C×h×w for windows.
+            device: device of the computation.
         """
         height, width = image.shape[:2]
         band = _Band(self.size, (height, width), device)
@@ -82,19 +82,19 @@ class SlidingWindow:
         yield from band.finished(height)
 
     def mean_of(self, image: np.ndarray, answer: Answer, device: torch.device, task_type: str) -> torch.Tensor:
-        """Return the outputs of a whole image, those of its windows merged by the mean of probabilities or values.
+        """Return the outputs of a whole image: the mean of probabilities or values over its windows, as logits.
 
         Args:
-            image: H×W×channels.
-            answer: gives outputs N×outputs.
-            device: where to compute.
-            task_type: other than segmentation.
+            image: image, H×W×channels.
+            answer: function that returns outputs N×outputs for windows.
+            device: device of the computation.
+            task_type: task type of the outputs, except segmentation.
         """
         outputs = [answer(windows.to(device, non_blocking=True)).float() for _, windows in self.batches(image)]
         return merge_outputs(torch.cat(outputs).unsqueeze(1), task_type, "mean")[0]
 
     def outputs_of(self, images: torch.Tensor, answer: Answer, task_type: str) -> torch.Tensor:
-        """Return logits or values of whole images, N×C×H×W, as a network gives them for images that it sees at once."""
+        """Return logits or values of whole images, N×C×H×W, in the shapes of a network's outputs for whole images."""
         arrays = images.permute(0, 2, 3, 1).cpu().numpy()
         if not TASK_TYPES[task_type].has_masks:
             return torch.stack([self.mean_of(array, answer, images.device, task_type) for array in arrays])
@@ -107,7 +107,7 @@ class SlidingWindow:
 
 
 def _starts(side: int, length: int, overlap: float) -> list[int]:
-    """Return where windows of a length begin along a side."""
+    """Return the starts of windows of a length along a side."""
     if side <= length:
         return [-((length - side) // 2)]
     step = max(1, int(length * (1 - overlap)))
@@ -115,7 +115,7 @@ def _starts(side: int, length: int, overlap: float) -> list[int]:
 
 
 def window_weights(size: tuple[int, int], device: torch.device | None = None) -> torch.Tensor:
-    """Return the weight of each pixel of a window, h×w: a Gaussian around its middle."""
+    """Return the weight of each pixel of a window, h×w: a Gaussian around the centre, at least `LEAST_WEIGHT`."""
     sides = []
     for length in size:
         distance = torch.arange(length, dtype=torch.float32, device=device) - (length - 1) / 2
@@ -125,12 +125,12 @@ def window_weights(size: tuple[int, int], device: torch.device | None = None) ->
 
 
 class _Band:
-    """Sums of the outputs of windows over the rows of an image that are not finished.
+    """Weighted sums of the outputs of windows, for the rows of an image that further windows may cover.
 
     Args:
         window: height and width of windows.
         size: height and width of the image.
-        device: where the sums are.
+        device: device of the sums.
     """
 
     def __init__(self, window: tuple[int, int], size: tuple[int, int], device: torch.device):
@@ -151,7 +151,7 @@ class _Band:
         self.counts[:, columns] += self.weights
 
     def finished(self, end: int) -> Iterator[torch.Tensor]:
-        """Yield the means of the rows above an end, and go on below them."""
+        """Yield the means of the rows above `end`, and drop these rows."""
         assert self.sums is not None, "a window was added"
         begin = max(0, -self.top)
         number = min(end - self.top, len(self.counts))
@@ -163,5 +163,5 @@ class _Band:
 
 
 def _moved_up(rows: torch.Tensor, number: int) -> torch.Tensor:
-    """Return rows, …×h×w, without the first ones, and as many zeros at the end."""
+    """Return rows, …×h×w, without the first `number` rows, and with as many zeros at the end."""
     return torch.cat([rows[..., number:, :], torch.zeros_like(rows[..., :number, :])], dim=-2)

@@ -1,10 +1,10 @@
-"""Views of images for test-time augmentation: how an image is changed, and how that is undone for masks.
+"""Views of images for test-time augmentation, and their inverses for masks.
 
-A view is a class with `do(images)`, which returns other images, of any size, for floats N×C×H×W in 0..1, and with
-`undo(maps, size)`, which brings what a network says of their pixels, probabilities N×classes×H'×W', back to the
-pixels of the images: N×classes×H×W, `size` being (H, W). Segmentations alone need `undo`. Nothing in a view is random.
+A view is a class with two deterministic methods. `do(images)` returns transformed images, of any size, for floats
+N×C×H×W in 0..1. `undo(maps, size)` maps probabilities of their pixels, N×classes×H'×W', back to the pixels of the
+original images: N×classes×H×W with `size` = (H, W). Only segmentations need `undo`.
 
-Planning builds views to check their arguments, so torch is imported where it is used.
+Planning builds views to check their arguments, so torch is imported only where it is used.
 """
 
 import math
@@ -22,21 +22,23 @@ Size = tuple[int, int]
 
 @runtime_checkable
 class Change(Protocol):
-    """Protocol of a view."""
+    """Protocol of a view without masks."""
 
     def do(self, images: "Tensor") -> "Tensor": ...
 
 
 class View(Change, Protocol):
+    """Protocol of a view."""
+
     def undo(self, maps: "Tensor", size: Size) -> "Tensor": ...
 
 
 class Flip:
-    """Images mirrored.
+    """Mirrored images.
 
     Args:
-        horizontal: left and right change places.
-        vertical: up and down change places.
+        horizontal: True to exchange left and right.
+        vertical: True to exchange top and bottom.
     """
 
     def __init__(self, horizontal: bool = False, vertical: bool = False):
@@ -52,11 +54,11 @@ class Flip:
 
 
 class Turn:
-    """Images turned counter-clockwise; an odd number of quarters swaps height and width.
+    """Images rotated counter-clockwise. An odd number of quarters swaps height and width.
 
     Args:
-        quarters: of a full turn, 1 to 3.
-        mirrored: left and right change places first.
+        quarters: number of quarter turns, 1 to 3.
+        mirrored: True to exchange left and right first.
     """
 
     def __init__(self, quarters: int, mirrored: bool = False):
@@ -69,15 +71,15 @@ class Turn:
         return (images.flip(-1) if self.mirrored else images).rot90(self.quarters, (-2, -1))
 
     def undo(self, maps: "Tensor", size: Size) -> "Tensor":
-        turned_back = maps.rot90(-self.quarters, (-2, -1))
-        return turned_back.flip(-1) if self.mirrored else turned_back
+        rotated = maps.rot90(-self.quarters, (-2, -1))
+        return rotated.flip(-1) if self.mirrored else rotated
 
 
 class Scale:
-    """Images made smaller or larger, bilinearly and without aliasing.
+    """Images resized bilinearly with antialiasing.
 
     Args:
-        factor: of height and width.
+        factor: factor of height and width, above 0.
     """
 
     def __init__(self, factor: float):
@@ -103,7 +105,7 @@ def build_view(spec: Mapping[str, Any]) -> View:
     """Return the view of a `_target_` with its arguments.
 
     Raises:
-        MMLError: it cannot be built, or is no view.
+        MMLError: the view cannot be built, or has no method `do`.
     """
     try:
         target = import_target(spec[TARGET])

@@ -338,20 +338,24 @@ def test_no_transforms_change_nothing():
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("Spoiled", {"how": "levels"}, "makes values of .* to 255 of 0 to 1"),
+        ("Spoiled", {"how": "levels"}, "changes values of 0 to 1 to .* to 255"),
         ("Spoiled", {"how": "nan"}, "not finite"),
-        ("Spoiled", {"how": "integers"}, r"it gives torch\.uint8"),
-        ("Spoiled", {"how": "grey"}, "makes 2×1×32×32 of images 2×3×32×32"),
-        ("Spoiled", {"how": "rotated"}, "makes 2×3×16×32 of images 2×3×32×32"),
-        ("Spoiled", {"how": "one"}, "makes 6×32×32 of images"),
+        ("Spoiled", {"how": "integers"}, r"it returns torch\.uint8"),
+        ("Spoiled", {"how": "grey"}, "changes images of 2×3×32×32 to 2×1×32×32"),
+        ("Spoiled", {"how": "rotated"}, "changes images of 2×3×32×32 to 2×3×16×32"),
+        ("Spoiled", {"how": "one"}, "changes images of 2×3×32×32 to 6×32×32"),
         ("Spoiled", {"how": "nothing"}, "does not take images 2×3×32×32"),
-        ("OwnGenerator", {}, "gives something else each time"),
+        ("OwnGenerator", {}, "returns different images for the same seed"),
         ("kornia.augmentation.RandomMixUpV2", {}, "mixes images and leaves their targets"),
         ("kornia.augmentation.RandomHorizontalFlip3D", {}, "is for volumes"),
-        ("kornia.augmentation.CenterCrop", {"size": 16}, "makes 2×3×16×16"),
+        ("kornia.augmentation.CenterCrop", {"size": 16}, "to 2×3×16×16"),
         ("torchvision.transforms.v2.CutMix", {"num_classes": 3}, "mixes images and leaves their targets"),
-        ("torchvision.transforms.v2.Normalize", {"mean": [0.5] * 3, "std": [0.5] * 3}, "makes values of -1 to 1"),
-        ("torchvision.transforms.v2.Grayscale", {}, "makes 2×1×32×32"),
+        (
+            "torchvision.transforms.v2.Normalize",
+            {"mean": [0.5] * 3, "std": [0.5] * 3},
+            "changes values of 0 to 1 to -1 to 1",
+        ),
+        ("torchvision.transforms.v2.Grayscale", {}, "to 2×1×32×32"),
         ("torchvision.transforms.v2.ToPILImage", {}, "does not take images"),
         ("torchvision.transforms.v2.RandomHorizontalFlip", {"q": 1}, "takes no argument 'q'"),
         ("kornia.augmentation.RandomDissolving", {}, "cannot be built"),
@@ -365,7 +369,7 @@ def test_a_part_that_spoils_images_is_refused_by_name(name: str, arguments: dict
 
 def test_a_function_that_makes_no_module_is_refused_by_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mml_lib.config.factories._plugins", {__name__})
-    with pytest.raises(MMLError, match=r"levels gives a dict and no torch\.nn\.Module"):
+    with pytest.raises(MMLError, match=r"levels is a dict, not a torch\.nn\.Module"):
         augmentation("levels", masks=False, images=1)
     with pytest.raises(MMLError, match="levels refuses its arguments"):
         augmentation("levels", masks=False)

@@ -211,7 +211,7 @@ def beside(folder: Path, image_seed: int) -> tuple[TaskStruct, TaskStruct, np.nd
     split, fold = description.column["split"], description.column["fold"]
     description.changed("", fold=np.where(split == "train", (fold + 1) % 3, fold)).write(second.paths["description"])
     second = TaskStruct("b", second.paths)
-    return first, second, MMLDataModule(first, 0, Sampling(), 0, co_structs=[second])._learnt(second)
+    return first, second, MMLDataModule(first, 0, Sampling(), 0, co_structs=[second])._training_positions(second)
 
 
 def test_co_task_learns_no_image_that_the_task_holds_out_in_another_data_set(tmp_path: Path, warnings: list[str]):
