@@ -125,9 +125,14 @@ class AssignmentTemplate:
 
     def read(self, path: str) -> dict[str, str] | None:
         """Return the wildcards of a path below the root; None if the path does not match the template."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_ALLOWED[m[1]]})", re.escape(self.below))
-        match = re.fullmatch(pattern, path)
+        match = self._expression.fullmatch(path)
         return match.groupdict() if match else None
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str]:
+        """The regular expression of paths below the root."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_ALLOWED[m[1]]})", re.escape(self.below))
+        return re.compile(pattern)
 
     def fill(self, **values: Any) -> str:
         """Return the path below the root for values of the tokens, by wildcard.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.gpu_options import TRAININGS
 from mml_lib.errors import MMLError
@@ -212,6 +212,7 @@ class Forecast:
             trainings.setdefault((tokens["task"], tokens["run"]), []).append(training)
         return trainings
 
+    @functools.cache  # noqa: B019  (a forecast lives for one line)
     def _alike(self, task: str, run: str) -> list[tuple[str, str]]:
         """Return task and run of the measured trainings of the same kind as a run."""
         pipeline = self._pipeline(task, run)
@@ -228,15 +229,22 @@ class Forecast:
         """Return the number of images, or crops, that a training learns; None: its task is not described yet."""
         sampling, task = pipeline.content["sampling"], pipeline.task
         limit = (pipeline.content["trainer"].get("limit_train_batches") or math.inf) * sampling["batch_size"]
-        try:
-            header = read_header(self.fm.path("description", task=task["name"], task_id=task["id"]))
-        except MMLError:
+        header = self._header(task["name"], task["id"])
+        if header is None:
             return None
         folds = header["num_folds"]
         samples = header["num_samples"].get("train", 0) * (folds - 1) / folds if folds > 1 else 0
         samples *= (pipeline.content.get("patches") or {}).get("per_image", 1)
         samples = sampling["sample_num"] or max(samples, sampling.get("min_sample_num") or 0)
         return epochs * min(samples, limit) or None
+
+    @functools.cache  # noqa: B019  (a forecast lives for one line)
+    def _header(self, task: str, task_id: str) -> Mapping[str, Any] | None:
+        """Return the header of a task's description; None: the task is not described yet."""
+        try:
+            return read_header(self.fm.path("description", task=task, task_id=task_id))
+        except MMLError:
+            return None
 
     # --- disk ---------------------------------------------------------------------------------------------------
 
@@ -256,14 +264,19 @@ class Forecast:
 
     @functools.cache  # noqa: B019  (a forecast lives for one line)
     def _mean_size(self, key: str, task: str | None, dataset: str | None, run: str | None) -> float | None:
-        existing = self.fm.existing(key)[-LATEST:]
         if task and run:
             similar = self._alike(task, run)
-            existing = [tokens for tokens in existing if (tokens["task"], tokens["run"]) in similar]
+            sizes = [size for tokens, size in self._latest(key) if (tokens["task"], tokens["run"]) in similar]
         else:
-            existing = [tokens for tokens in existing if (tokens.get("task"), tokens.get("dataset")) == (task, dataset)]
-        sizes = [size_of([Path(self.fm.path(key, **tokens))]) / 1e6 for tokens in existing]
+            kind = (task, dataset)
+            sizes = [size for tokens, size in self._latest(key) if (tokens.get("task"), tokens.get("dataset")) == kind]
         return sum(sizes) / len(sizes) if sizes else None
+
+    @functools.cache  # noqa: B019  (a forecast lives for one line)
+    def _latest(self, key: str) -> list[tuple[dict[str, str], float]]:
+        """Return wildcards and size, in 10⁶ bytes, of the latest artefacts of a key."""
+        existing = self.fm.existing(key)[-LATEST:]
+        return [(tokens, size_of([Path(self.fm.path(key, **tokens))]) / 1e6) for tokens in existing]
 
 
 def _kind(pipeline: Pipeline) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mml_lib.files.containers import header_first
+from mml_lib.files.manager import MMLFileManager
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import Step
@@ -188,3 +189,18 @@ def test_trials_of_a_search_take_what_trainings_of_as_many_epochs_take(project: 
         for rung in search.rungs
     }
     assert {number: round(value) for number, value in seconds.items()} == {0: 20, 1: 20, 2: 40, 3: 20}
+
+
+def test_the_files_of_a_project_are_listed_once_for_all_runs(project: Project, monkeypatch: pytest.MonkeyPatch):
+    project.train(project.study(), "mine", seconds=600)
+    study = project.study(sweep={"seed": list(range(20))})
+    runs = study.scheduler("train").runs_of("mine")
+    steps = [
+        Step("train_fold", None, outputs=(("parameters", "p"),), wildcards={"task": "mine", "run": run.id, "fold": "0"})
+        for run in runs
+    ]
+    listed = []
+    existing = MMLFileManager.existing
+    monkeypatch.setattr(MMLFileManager, "existing", lambda *arguments: listed.append(arguments[1]) or existing(*arguments))
+    assert "; 80 MB of disk" in Forecast(study).line(steps)  # 20 of 4 MB
+    assert sorted(listed) == ["models", "parameters"]
