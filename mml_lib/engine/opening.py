@@ -26,6 +26,7 @@ from mml_lib.engine.patches import (
     cache_signatures,
     chain_hooks,
     check_scripts_once,
+    checksum_inputs_once,
     read_flags_directly,
     reuse_wildcards,
     run_scripts_directly,
@@ -97,7 +98,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     except MMLError as error:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
     chain_hooks(workflow, module_name(workflow))
-    _speed_up_planning()
+    _speed_up_snakemake()
     # Steps import this installation of the library, also in an environment that Snakemake deploys for them. The warm
     # process of a job must have the same PYTHONPATH as its steps: it is set before the process starts.
     folders = [str(LIBRARY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -110,14 +111,15 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     return study
 
 
-def _speed_up_planning() -> None:
-    """Apply the patches that save time and memory of a plan."""
+def _speed_up_snakemake() -> None:
+    """Apply the patches that save time, memory and file operations."""
     skip_pandas_import()
     cache_signatures()
     check_scripts_once()
     read_flags_directly()
     reuse_wildcards()
     share_guards()
+    checksum_inputs_once()
 
 
 def _order_steps(study: Study, workflow: "Workflow") -> None:

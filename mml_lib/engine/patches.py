@@ -11,6 +11,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,40 @@ def share_guards() -> None:
         return guard_of(name) if name else object.__new__(cls)  # without a name: a copy
 
     AttributeGuard.__new__ = guard
+
+
+def checksum_inputs_once() -> None:
+    """Have Snakemake compute the checksum of an input once for a finished step, not once for each output.
+
+    Each checksum takes seven file operations. This can go when `PersistenceBase.finished` computes them before its
+    loop over outputs.
+    """
+    from snakemake.io import _IOFile
+    from snakemake.persistence import PersistenceBase
+
+    finished, checksum = PersistenceBase.finished, _IOFile.checksum
+    if hasattr(finished, "__wrapped__"):
+        return
+    of_step: ContextVar[dict[str, str | None] | None] = ContextVar("of_step", default=None)
+
+    @functools.wraps(finished)
+    async def record_finished(persistence: Any, job: "Job") -> None:
+        token = of_step.set({})
+        try:
+            await finished(persistence, job)
+        finally:
+            of_step.reset(token)
+
+    @functools.wraps(checksum)
+    async def checksum_once(file: Any, *arguments: Any, **options: Any) -> str | None:
+        checksums = of_step.get()
+        if checksums is None:
+            return await checksum(file, *arguments, **options)
+        if str(file) not in checksums:
+            checksums[str(file)] = await checksum(file, *arguments, **options)
+        return checksums[str(file)]
+
+    PersistenceBase.finished, _IOFile.checksum = record_finished, checksum_once
 
 
 def start_scripts_warm() -> None:

@@ -3,6 +3,8 @@
 That hooks of modules are ignored is tested in `test_outer_pipeline.py`.
 """
 
+import asyncio
+import hashlib
 import inspect
 import pickle
 import subprocess
@@ -22,10 +24,12 @@ from snakemake.cli import get_argument_parser, parse_config
 from snakemake.common import get_input_function_aux_params
 from snakemake.common.configfile import load_configfile
 from snakemake.dag import DAG, ScriptProcessor
-from snakemake.io import IOFile, ancient, pipe, temp
+from snakemake.io import IOFile, _IOFile, ancient, pipe, temp
 from snakemake.iocontainers import AttributeGuard, InputFiles, Namedlist
 from snakemake.persistence import PersistenceBase
+from snakemake.persistence.file import FilePersistence
 from snakemake.script import PythonScript
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 from mml_lib.engine import patches
 from tests.support.places import REPOSITORY
@@ -279,3 +283,40 @@ def test_only_a_workstation_gets_all_cores_by_default(
     monkeypatch.setattr(sys, "argv", ["snakemake", *line.split()])
     monkeypatch.setenv("SNAKEMAKE_PROFILE", profile)
     assert patches.uses_own_machine() == own
+
+
+def test_snakemake_still_computes_a_checksum_of_each_input_for_each_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    original = inspect.unwrap(_IOFile.checksum)
+    computed: list[str] = []
+
+    async def checksum(file: Any, *arguments: Any, **options: Any) -> str | None:
+        computed.append(str(file))
+        return await original(file, *arguments, **options)
+
+    monkeypatch.setattr(_IOFile, "checksum", checksum)
+    monkeypatch.setattr(PersistenceBase, "finished", inspect.unwrap(PersistenceBase.finished))
+    persistence = FilePersistence(path=tmp_path / "records", dag=MagicMock())
+    persistence.dag.workflow.exec_mode = ExecMode.DEFAULT
+    persistence.max_checksum_file_size = 1000
+    rule = MagicMock(shellcmd="")
+    rule.name = "step"
+    rule.workflow.iocache.active = False  # as in a run
+    rule.pathvars.apply.side_effect = str
+    source, *outputs = [IOFile(str(tmp_path / name), rule) for name in ("input", "one", "two")]
+    for file in (source, *outputs):
+        Path(file).write_text(Path(file).name)
+    absent = dict.fromkeys(("shellcmd", "conda_env", "container_img_url", "env_modules"))
+    job = MagicMock(input=[source], output=outputs, log=[], non_derived_params=[], rule=rule, **absent)
+
+    def finish_step() -> tuple[int, list[Any]]:
+        computed.clear()
+        asyncio.run(persistence.finished(job))
+        persistence.deactivate_cache()
+        return len(computed), [persistence.metadata(output).input_checksums for output in outputs]
+
+    recorded = [{str(source): f"sha256:{hashlib.sha256(b'input').hexdigest()}"}] * 2
+    assert finish_step() == (2, recorded)
+    patches.checksum_inputs_once()
+    assert finish_step() == (1, recorded)
