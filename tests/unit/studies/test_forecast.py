@@ -201,6 +201,6 @@ def test_the_files_of_a_project_are_listed_once_for_all_runs(project: Project, m
     ]
     listed = []
     existing = MMLFileManager.existing
-    monkeypatch.setattr(MMLFileManager, "existing", lambda *arguments: listed.append(arguments[1]) or existing(*arguments))
+    monkeypatch.setattr(MMLFileManager, "existing", lambda fm, key: listed.append(key) or existing(fm, key))
     assert "; 80 MB of disk" in Forecast(study).line(steps)  # 20 of 4 MB
     assert sorted(listed) == ["models", "parameters"]
