@@ -111,7 +111,7 @@ def features_of(network: DeployedNetwork, images: torch.Tensor) -> np.ndarray:
 
     def see(pixels: torch.Tensor) -> torch.Tensor:
         normalised = network.normalise(network.scale(pixels.to(network.mean.device)))
-        features = network.network.see(network.network.backbone, normalised)
+        features = network.network.run_backbone(network.network.backbone, normalised)
         if not isinstance(features, torch.Tensor) or features.ndim != 2:
             raise MMLError(
                 f"apply.distance: {network.network.arch_name} has no features of whole images; set it to confidence or "

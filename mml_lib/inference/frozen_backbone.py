@@ -40,9 +40,9 @@ class FrozenBackbone(nn.Module):
             MMLError: the images do not fit the network, or it has no such features.
         """
         floats = scaled(images, self.network.in_chans, self.mean.dtype, task)
-        see = self._tokens if self.tokens else self.network.backbone
+        compute = self._tokens if self.tokens else self.network.backbone
         try:
-            features = self.network.see(see, (floats - self.mean) / self.std)
+            features = self.network.run_backbone(compute, (floats - self.mean) / self.std)
         except MMLError as error:
             raise _of_features(error) from error
         if not isinstance(features, torch.Tensor) or features.ndim != (3 if self.tokens else 2):

@@ -1,7 +1,7 @@
-"""Low-rank adapters (LoRA, Hu et al. 2021): a frozen backbone learns by small matrices beside its layers' weights.
+"""Low-rank adapters (LoRA, Hu et al. 2021): small matrices next to the frozen weights of a backbone are trained.
 
-While it is trained they are layers of `peft` within the backbone; merged, it has the layers and names that it was built
-with, so that what is stored needs no `peft`.
+During a training, adapters are layers of `peft` within the backbone. After merging, the backbone has its original
+layers and names, so stored networks do not need `peft`.
 """
 
 import logging
@@ -23,36 +23,36 @@ logger = logging.getLogger(__name__)
 
 LINEAR = (nn.Linear, Linear)
 CONVOLUTION = (nn.Conv2d, Conv2dSame)
-"""Layers whose output is linear in their weight: what is beside it can be merged into it. Some sub-classes are not."""
+"""Layers that adapters can be merged into, because their output is linear in the weight. Some sub-classes differ."""
 
 
 def add_adapters(network: Network, config: Adapters) -> None:
-    """Put adapters into the backbone, in place, and freeze the rest of it; heads are trained in full.
+    """Add adapters to the backbone, in place, and freeze its other weights. Heads are trained in full.
 
-    Statistics of batch normalisation are still gathered. The adapters change nothing until they are trained.
+    Statistics of batch normalisation are still updated. Before training, adapters do not change the outputs.
 
     Raises:
-        MMLError: the backbone is frozen, has no layers for them, or none that a pattern matches.
+        MMLError: the backbone is frozen, has no suitable layers, or none that a pattern matches.
     """
     if network.frozen:
-        raise MMLError("adapters: they are trained within the backbone, which is to stay frozen; set freeze: false")
+        raise MMLError("adapters: freeze: true does not train them, as they are in the backbone; set freeze: false")
     chosen = _chosen(network, config.target_modules)
     arguments = config.model_dump(exclude={"target_modules"})
-    # One expression: in a list, peft takes `conv1` for any layer whose name ends so.
+    # One regular expression: in a list, peft matches `conv1` with any layer whose name ends in it.
     pattern = "|".join(map(re.escape, chosen))
     peft.inject_adapter_in_model(peft.LoraConfig(target_modules=pattern, **arguments), network.backbone)
     trained, frozen = (
-        sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad == wanted)
-        for wanted in (True, False)
+        sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad == is_trained)
+        for is_trained in (True, False)
     )
     share = 100 * trained / (trained + frozen)
     logger.info("adapters in %d layers: %d parameters are trained, %.1f %% of all", len(chosen), trained, share)
 
 
 def merge_adapters(network: Network) -> None:
-    """Add the adapters to the weights beside them, and give the backbone its own layers back, in place."""
+    """Add the adapters to the weights of their layers, and restore the backbone's own layers, in place."""
     dtype = next(network.parameters()).dtype
-    network.to(torch.promote_types(dtype, torch.float32))  # half precision would round away what is added
+    network.to(torch.promote_types(dtype, torch.float32))  # half precision would round small changes to 0
     for name, layer in list(network.backbone.named_modules()):
         if isinstance(layer, LoraLayer):
             layer.merge()
@@ -61,7 +61,7 @@ def merge_adapters(network: Network) -> None:
 
 
 def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
-    """Return the names of the backbone's layers that adapters are put into."""
+    """Return the names of the backbone's layers that get adapters."""
     layers_called = _called_layers(network)
     layers = [name for name, layer in layers_called.items() if _adaptable(layer)]
     if patterns == "auto":
@@ -77,7 +77,7 @@ def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
 
 
 def _automatic(network: Network, layers_called: dict[str, nn.Module]) -> list[str]:
-    """Return the linear layers of a backbone, and where there are none its convolutions."""
+    """Return the linear layers of a backbone, or its convolutions if it has no linear layers."""
     settings = getattr(network.backbone, "pretrained_cfg", None) or {}
     classifier = settings.get("classifier") or ()
     heads = {name.split(".")[0] for name in ([classifier] if isinstance(classifier, str) else classifier)}
@@ -96,12 +96,12 @@ def _automatic(network: Network, layers_called: dict[str, nn.Module]) -> list[st
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Return True if a pattern is a layer's whole name, or the end of it from a dot on."""
+    """Return True if a pattern matches the whole name of a layer, or its last parts after a dot."""
     return re.fullmatch(rf"(.*\.)?(?:{pattern})", name) is not None
 
 
 def _adaptable(layer: nn.Module) -> bool:
-    """Return True if `peft` makes an adapter that can be merged into a layer."""
+    """Return True if an adapter of `peft` can be merged into the layer."""
     plain = type(layer) in CONVOLUTION and layer.groups == 1 and layer.padding_mode == "zeros"
     return type(layer) in LINEAR or (plain and layer.dilation == (1, 1))
 
@@ -109,8 +109,9 @@ def _adaptable(layer: nn.Module) -> bool:
 def _called_layers(network: Network) -> dict[str, nn.Module]:
     """Return the linear layers and convolutions that a forward pass calls, by name, in their order.
 
-    Some networks (BEiT, EVA, Swin v2) use the weight of a layer without calling it, and a segmentation leaves out the
-    last layers: adapters there would learn nothing. A network that does not say which images it takes is trusted.
+    Some networks (BEiT, EVA, Swin v2) use the weight of a layer without calling it, and a segmentation does not use the
+    last layers: adapters there would learn nothing. For a network that does not state its size of images, all layers
+    are returned.
     """
     layers = {
         name: layer for name, layer in network.backbone.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)

@@ -1,4 +1,4 @@
-"""Averaged weights: Lightning's callbacks, made to survive an interruption at any moment."""
+"""Averaged weights: callbacks of Lightning that give the same result after an interruption."""
 
 from functools import partial
 from typing import Any
@@ -11,9 +11,8 @@ from lightning.pytorch import LightningModule, Trainer, callbacks
 class StochasticWeightAveraging(callbacks.StochasticWeightAveraging):
     """The mean of the weights of the last epochs (Izmailov et al. 2018).
 
-    The averaged network always has an epoch of its own, in which it learns nothing, gathers the statistics of its batch
-    normalisation, and is validated. Lightning leaves this epoch out for networks without batch normalisation, and
-    averages after the last checkpoint then.
+    A final epoch without training updates the statistics of batch normalisation of the averaged network, and validates
+    it. Lightning omits this epoch for networks without batch normalisation, and averages after the last checkpoint.
     """
 
     @staticmethod
@@ -22,11 +21,11 @@ class StochasticWeightAveraging(callbacks.StochasticWeightAveraging):
 
 
 class EMAWeightAveraging(callbacks.EMAWeightAveraging):
-    """The exponential moving average of weights and buffers, which each epoch is validated with.
+    """The exponential moving average of weights and buffers, which is validated in each epoch.
 
     Args:
-        decay: share of the average that an update keeps.
-        arguments: of Lightning's callback.
+        decay: share of the average that remains in an update, in [0, 1].
+        arguments: further arguments of Lightning's callback.
     """
 
     def __init__(self, decay: float = 0.999, **arguments: Any):
@@ -34,10 +33,10 @@ class EMAWeightAveraging(callbacks.EMAWeightAveraging):
         self._kwargs["avg_fn"] = partial(_moved, decay)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hand over the average; Lightning does it after the last epoch, which a resumed training has behind it."""
+        """Copy the average to the model. Lightning does so after the last epoch, which a resumed training may skip."""
         self._copy_average_to_current(pl_module)
 
 
 def _moved(decay: float, average: torch.Tensor, current: torch.Tensor, num_averaged: Any) -> torch.Tensor:
-    """Return an average moved towards the current value: exactly itself where that is the same; a count as it is."""
+    """Return the updated average: exactly unchanged for equal values; the current value for integers (counts)."""
     return torch.lerp(average, current, 1 - decay) if average.is_floating_point() else current

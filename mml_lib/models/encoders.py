@@ -1,4 +1,4 @@
-"""Encoders of segmentation-models-pytorch as backbones, by the names that they have there."""
+"""Encoders of segmentation-models-pytorch as backbones, by their names in this package."""
 
 import warnings
 
@@ -14,8 +14,8 @@ class Encoder(nn.Module):
     """An encoder of segmentation-models-pytorch: images N×C×H×W to features N×num_features, or to a pyramid of maps.
 
     Args:
-        encoder: as the package builds it.
-        settings: what is known of its pretrained weights: `mean`, `std`, `input_range`, `input_space`.
+        encoder: encoder of the package.
+        settings: preprocessing of its pretrained weights: `mean`, `std`, `input_range`, `input_space`.
     """
 
     def __init__(self, encoder: nn.Module, settings: dict):
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
         return self.encoder(images)[-1].mean((2, 3))
 
     def pyramid(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the image and its maps at reductions 2, 4, 8 …, sides being multiples of 32."""
+        """Return the images and their maps at reductions 2, 4, 8 …. Sides must be multiples of 32."""
         return self.encoder(images)
 
 
@@ -37,14 +37,14 @@ def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 
     """Build an encoder of segmentation-models-pytorch.
 
     Args:
-        name: a name out of `segmentation_models_pytorch.encoders.get_encoder_names()`.
-        pretrained: load weights through the hub: those of ImageNet where there are some, or a name among those that
-            the encoder has.
-        output_stride: 8 or 16 dilate the last stages.
-        in_chans: channels of the images, C; the package adapts the first layer of pretrained weights.
+        name: one of `segmentation_models_pytorch.encoders.get_encoder_names()`.
+        pretrained: True to load weights through the hub, those of ImageNet if they exist; or the name of other weights
+            of the encoder.
+        output_stride: largest reduction; 8 or 16 dilate the last stages.
+        in_chans: number of channels of the images, C. The package adapts the first layer of pretrained weights.
 
     Raises:
-        MMLError: no such encoder or weights, weights that cannot be had, or one that cannot be dilated.
+        MMLError: the encoder or its weights do not exist or cannot be loaded, or it cannot be dilated.
     """
     names = encoders.get_encoder_names()
     if name.startswith("tu-"):
@@ -60,7 +60,7 @@ def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 
         except Exception as error:
             reason = " ".join(str(error).split())
             if weights is None:
-                raise MMLError(f"arch: the encoder {name} cannot be built so ({reason})") from error
+                raise MMLError(f"arch: the encoder {name} cannot be built with these arguments ({reason})") from error
             raise MMLError(
                 f"arch.pretrained: the weights {weights} of {name} cannot be loaded from the hub ({reason}); connect "
                 "to it, put them into the cache (HF_HOME), or set arch.pretrained: false"
@@ -75,7 +75,7 @@ def _weights(name: str, pretrained: bool | str) -> str | None:
     chosen = pretrained if isinstance(pretrained, str) else "imagenet" if "imagenet" in names else next(iter(names), "")
     if chosen not in names:
         raise MMLError(
-            f"arch.pretrained: {name} has no weights '{chosen}' (but: {', '.join(names) or 'none'}); name some, or set "
+            f"arch.pretrained: {name} has no weights '{chosen}'; choose from {', '.join(names) or 'none'}, or set "
             "arch.pretrained: false"
         )
     return chosen

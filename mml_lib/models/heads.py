@@ -1,4 +1,4 @@
-"""Heads: from the features of a backbone to the outputs of a task."""
+"""Heads: layers that compute the outputs of a task from the features of a backbone."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,17 +15,18 @@ from mml_lib.models.token_maps import TokenMaps
 
 
 class LinearHead(nn.Linear):
-    """Logits, N×outputs, of pooled features N×features."""
+    """A linear layer: logits, N×outputs, for pooled features, N×features."""
 
     maps = False
 
 
 class ValueHead(nn.Module):
-    """One value a sample, in the unit of the targets: a linear layer learns the standardised value.
+    """One value per sample, in the unit of the targets. A linear layer predicts the standardised value.
 
     Args:
-        features: of the backbone.
-        mean, std: of the training targets; no buffers, for training in half precision would round them.
+        features: number of features of the backbone.
+        mean, std: mean and standard deviation of the training targets. They are no buffers, because half precision
+            would round them.
     """
 
     maps = False
@@ -37,29 +38,28 @@ class ValueHead(nn.Module):
         self.std = std
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return values, N×1, in single precision at least: a year or a weight in grams is more than half can hold."""
+        """Return values, N×1, at least in single precision: half precision would round years, or weights in grams."""
         values = self.linear(features)
         return values.to(torch.promote_types(values.dtype, torch.float32)) * self.std + self.mean
 
     def standardise(self, values: torch.Tensor) -> torch.Tensor:
-        """Return values with the training targets' mean 0 and deviation 1."""
+        """Return values standardised by the mean and standard deviation of the training targets."""
         return (values - self.mean) / self.std
 
 
 class MaskHead(nn.Module):
-    """Logits of each pixel, N×classes×H×W, by a decoder over the backbone's feature maps.
+    """Logits of each pixel, N×classes×H×W, by a decoder of the backbone's feature maps.
 
     Args:
-        backbone: a network of timm, an encoder, or any that gives a pyramid (`mml_lib.models.pyramids`).
+        backbone: a network of timm, an encoder, or any backbone with a pyramid (`mml_lib.models.pyramids`).
         classes: number of classes.
-        decoder: spec of a decoder of segmentation_models_pytorch, or of another module that takes a list of maps. The
-            channels and the number of maps are handed to it. `depth` is the number of maps besides the image,
-            `output_stride` the reduction of the last ones, which the backbone was built with, and `least_side` the side
-            that the smallest map has to have.
-        channels: of the images.
+        decoder: spec of a decoder of segmentation_models_pytorch, or of another module that takes a list of maps. It
+            receives the channels and the number of maps. `depth` is the number of maps besides the image,
+            `output_stride` the largest reduction of the backbone, and `least_side` the least side of the smallest map.
+        channels: number of channels of the images.
 
     Raises:
-        MMLError: the backbone has no such feature maps, or the decoder does not fit it.
+        MMLError: the backbone has no such feature maps, or the decoder does not fit them.
     """
 
     maps = True
@@ -71,8 +71,8 @@ class MaskHead(nn.Module):
         self.name = decoder[TARGET].rpartition(".")[2]
         parameters = _parameters(decoder)
         if "encoder_has_prefix_tokens" in parameters:
-            wanted = len(decoder.get("intermediate_channels", LEVELS[:4]))
-            self.reader: TokenMaps | Pyramid = TokenMaps.of(backbone, wanted)
+            depth = len(decoder.get("intermediate_channels", LEVELS[:4]))
+            self.reader: TokenMaps | Pyramid = TokenMaps.of(backbone, depth)
         else:
             stride = decoder.get("output_stride", LEVELS[-1])
             self.reader = Pyramid.of(backbone, decoder.get("depth", len(LEVELS)), stride, channels)
@@ -89,8 +89,8 @@ class MaskHead(nn.Module):
             "encoder_has_prefix_tokens": bool(getattr(self.reader, "prefix", 0)),
         }
         self.least_side = decoder.get("least_side", 1) * self.reader.reductions[-1]
-        ours = [key for key in ("depth", "output_stride", "least_side") if key not in parameters]
-        spec = {key: value for key, value in decoder.items() if key not in ours}
+        own_keys = [key for key in ("depth", "output_stride", "least_side") if key not in parameters]
+        spec = {key: value for key, value in decoder.items() if key not in own_keys}
         try:
             self.decoder = instantiate(
                 spec, nn.Module, **{key: value for key, value in offered.items() if key in parameters}
@@ -107,14 +107,14 @@ class MaskHead(nn.Module):
 
     @torch.no_grad()
     def _width(self) -> int:
-        """Return the channels that the decoder gives; nothing random is drawn."""
+        """Return the number of channels of the decoder's output, without drawing random numbers."""
         self.decoder.eval()
         width = self._decode(self.reader.examples()).shape[1]
         self.decoder.train()
         return width
 
     def missing(self, side: int) -> int:
-        """Return the number of pixels that a side lacks to a multiple of the largest reduction."""
+        """Return the number of pixels to pad a side to a multiple of the largest reduction, and to the least side."""
         side_needed = max(side, self.least_side)
         return side_needed + -side_needed % self.reader.multiple - side
 
@@ -123,10 +123,10 @@ class MaskHead(nn.Module):
         return self.reader.maps(backbone, images)
 
     def forward(self, maps: Any, size: tuple[int, int]) -> torch.Tensor:
-        """Return logits N×classes×H×W for the maps of `read`, `size` being (H, W).
+        """Return logits N×classes×H×W for the maps of `read`, with `size` = (H, W).
 
         Raises:
-            MMLError: a batch of one image, of which the decoder cannot normalise what it pools.
+            MMLError: the batch has one image, for which the decoder cannot normalise its pooled features.
         """
         try:
             logits = self.classifier(self._decode(maps))
@@ -149,5 +149,5 @@ def _parameters(decoder: Mapping[str, Any]) -> list[str]:
 def _check_widths(widths: Any, levels: int) -> None:
     if not isinstance(widths, list) or len(widths) != levels or not all(width > 0 for width in widths):
         raise MMLError(
-            f"decoder.decoder_channels is {widths}; this backbone has {levels} levels, name a width for each"
+            f"decoder.decoder_channels is {widths}; write {levels} numbers above 0, one for each level of the backbone"
         )

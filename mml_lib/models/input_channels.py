@@ -1,6 +1,7 @@
 """Input channels: the number of channels that a network takes, and the images that fit it.
 
-It follows from the images of the tasks. A network of 3 channels takes grey images too, which are repeated 3 times.
+The number follows from the images of the tasks. A network of 3 channels also takes grey images, which are repeated 3
+times.
 """
 
 import inspect
@@ -15,38 +16,38 @@ if TYPE_CHECKING:
     from mml_lib.tasks.struct import TaskStruct
 
 ARGUMENT = "in_chans"
-"""Argument of a backbone that states its number of channels, as timm calls it."""
+"""Argument of a backbone for its number of channels, named as in timm."""
 
 COLOURS = len(RGB)
 
 
 def input_format(structs: Sequence["TaskStruct"]) -> PixelFormat | None:
-    """Return the format of images that suits all tasks of a network; None where no task has images yet.
+    """Return the format of images that suits all tasks of a network; None if no task has images yet.
 
-    Grey images beside colours become colours. Channels of other names but the same number are numbered.
+    If one task has colours, grey images of others become colours. Channels are numbered if their names differ.
 
     Raises:
-        MMLError: the tasks have images of different numbers of channels.
+        MMLError: the images of the tasks have different numbers of channels.
     """
     formats = {struct.name: struct.pixels for struct in structs if struct.pixels is not None}
     if not formats:
         return None
     widest = max(formats.values(), key=lambda pixels: len(pixels.channels))
-    most = len(widest.channels)
+    largest = len(widest.channels)
     for name, pixels in formats.items():
-        if not fits(count := len(pixels.channels), most):
-            other = next(task for task, its in formats.items() if its == widest)
+        if not fits(count := len(pixels.channels), largest):
+            other = next(task for task, other_pixels in formats.items() if other_pixels == widest)
             raise MMLError(
-                f"images: {name} has {counted(count)}, {other} {counted(most)}, and one network learns both; set "
+                f"images: {name} has {counted(count)}, {other} {counted(largest)}, and one network learns both; set "
                 "images: {channels: …} of one task so that they are equal"
             )
-    names = {pixels.channels for pixels in formats.values() if len(pixels.channels) == most}
-    channels = widest.channels if len(names) == 1 else tuple(f"channel {number}" for number in range(most))
+    names = {pixels.channels for pixels in formats.values() if len(pixels.channels) == largest}
+    channels = widest.channels if len(names) == 1 else tuple(f"channel {number}" for number in range(largest))
     return PixelFormat(widest.depth, channels)
 
 
 def seen_format(structs: Sequence["TaskStruct"], in_chans: int) -> PixelFormat | None:
-    """Return the format of the images that a network sees; grey ones are colours for a network of 3 channels."""
+    """Return the format of the inputs of a network; grey images are colours for a network of 3 channels."""
     pixels = input_format(structs)
     if pixels is None or len(pixels.channels) == in_chans:
         return pixels
@@ -54,7 +55,7 @@ def seen_format(structs: Sequence["TaskStruct"], in_chans: int) -> PixelFormat |
 
 
 def fits(channels: int, in_chans: int) -> bool:
-    """Return True if images of so many channels can be given to a network that takes `in_chans`."""
+    """Return True if a network that takes `in_chans` channels accepts images of `channels` channels."""
     return channels == in_chans or (channels == 1 and in_chans == COLOURS)
 
 
@@ -63,10 +64,10 @@ def channels_taken(arch: Mapping[str, Any], channels: int | None) -> int:
 
     Args:
         arch: target of the backbone with its arguments.
-        channels: number of channels of the images; None: they are not there yet.
+        channels: number of channels of the images; None if it is not known yet.
 
     Raises:
-        MMLError: the backbone cannot take so many.
+        MMLError: the backbone cannot take this number of channels.
     """
     stated = arch.get(ARGUMENT)
     if stated is not None:
@@ -102,12 +103,12 @@ def channels_after_start(channels: int | None, stored: int, path: object) -> int
     Weights for grey images can be widened to colours, and those for colours take grey images.
 
     Args:
-        channels: number of channels of the images; None: they are not there yet.
+        channels: number of channels of the images; None if it is not known yet.
         stored: number of channels that the stored network takes.
-        path: of the stored weights, for the message.
+        path: path of the stored weights, for the message.
 
     Raises:
-        MMLError: the images have other channels.
+        MMLError: the stored network does not take images of this number of channels.
     """
     if channels is None or fits(channels, stored):
         return stored
@@ -120,5 +121,5 @@ def channels_after_start(channels: int | None, stored: int, path: object) -> int
 
 
 def counted(count: int) -> str:
-    """Return a number of channels in words."""
+    """Return a number of channels as text, such as `1 channel` or `3 channels`."""
     return f"{count} channel{'s' if count > 1 else ''}"

@@ -1,4 +1,4 @@
-"""Losses: those that torch does not have, and the weights of classes in all of them."""
+"""Losses that torch does not have, and weights of classes for all losses."""
 
 import inspect
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ from mml_lib.tasks.struct import TaskStruct
 
 
 def _widened(logits: torch.Tensor) -> torch.Tensor:
-    """Return logits in single precision at least: sums over pixels are too large for half."""
+    """Return logits at least in single precision, because sums over pixels overflow half precision."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 class PixelCrossEntropy(nn.Module):
-    """Cross-entropy of the pixels that are not ignored, weighted as `torch.nn.CrossEntropyLoss` does; 0 without any.
+    """Cross-entropy of the pixels that are not ignored, weighted as in `torch.nn.CrossEntropyLoss`; 0 without pixels.
 
-    On a GPU torch's own adds pixels up in no fixed order: the same training would have other last digits each time.
+    On a GPU, torch's own loss adds pixels in no fixed order, so that trainings would not be reproducible.
 
     Args:
-        weight: of each class.
-        ignore_index: class of pixels that do not count.
-        label_smoothing: share of the certainty of labels that all classes get alike.
+        weight: weight of each class, C; None: equal weights.
+        ignore_index: class of ignored pixels.
+        label_smoothing: share of the target probability that all classes share equally, in [0, 1].
     """
 
     def __init__(self, weight: torch.Tensor | None = None, ignore_index: int = IGNORE, label_smoothing: float = 0.0):
@@ -43,7 +43,7 @@ class PixelCrossEntropy(nn.Module):
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the loss of logits N×C×H×W for classes N×H×W and weights N; None: all samples count alike."""
+        """Return the loss of logits N×C×H×W for classes N×H×W and weights N; None: equal weights."""
         losses = functional.cross_entropy(
             _widened(logits),
             targets,
@@ -55,8 +55,8 @@ class PixelCrossEntropy(nn.Module):
         counted = targets != self.ignore_index
         weights = counted if self.weight is None else self.weight[targets.where(counted, 0)] * counted
         if sample_weights is not None:
-            of_samples = relative(sample_weights)[:, None, None]
-            losses, weights = losses * of_samples, weights * of_samples
+            relative_weights = relative(sample_weights)[:, None, None]
+            losses, weights = losses * relative_weights, weights * relative_weights
         return losses.sum() / weights.sum().to(losses.dtype).clamp_min(torch.finfo(losses.dtype).eps)
 
 
@@ -64,8 +64,8 @@ class CrossEntropyDice(nn.Module):
     """Cross-entropy plus Dice loss (Milletari et al. 2016), as is usual in medical segmentation (Isensee et al. 2021).
 
     Args:
-        weight: of each class in the cross-entropy.
-        label_smoothing: of the cross-entropy.
+        weight: weight of each class in the cross-entropy, C; None: equal weights.
+        label_smoothing: label smoothing of the cross-entropy, in [0, 1].
         dice: weight of the Dice loss.
     """
 
@@ -81,7 +81,7 @@ class CrossEntropyDice(nn.Module):
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the loss of logits N×C×H×W for classes N×H×W and weights N; 0 where everything is ignored."""
+        """Return the loss of logits N×C×H×W for classes N×H×W and weights N; 0 if all pixels are ignored."""
         logits = _widened(logits)
         if sample_weights is None:
             return self.cross_entropy(logits, targets) + self.dice * self.dice_loss(logits, targets)
@@ -90,10 +90,10 @@ class CrossEntropyDice(nn.Module):
 
 
 class KnownLabelsLoss(nn.Module):
-    """Binary cross-entropy of the known labels of a batch (those that are not NaN), their mean; 0 without any.
+    """Mean binary cross-entropy of the known labels of a batch (those that are not NaN); 0 without known labels.
 
     Args:
-        loss: the loss, with its weights.
+        loss: loss whose weights are used.
     """
 
     def __init__(self, loss: nn.BCEWithLogitsLoss):
@@ -104,7 +104,7 @@ class KnownLabelsLoss(nn.Module):
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the loss of logits N×C for probabilities N×C, NaN where a label is unknown, and weights N."""
+        """Return the loss of logits N×C for probabilities N×C, NaN for unknown labels, and weights N."""
         is_known = ~targets.isnan()
         losses = functional.binary_cross_entropy_with_logits(
             logits, targets.where(is_known, 0), self.weight, reduction="none", pos_weight=self.pos_weight
@@ -116,12 +116,12 @@ class KnownLabelsLoss(nn.Module):
 
 
 class FocalLoss(smp.FocalLoss):
-    """Focal loss (Lin et al. 2017): each class against the others, the less the surer the network is.
+    """Focal loss (Lin et al. 2017) of each class against the others, which reduces the loss of confident predictions.
 
     Args:
-        mode: multiclass for classes (of images or pixels), multilabel for labels.
-        gamma: how much less; 0 is the binary cross-entropy.
-        class_weights: of each class.
+        mode: `multiclass` for classes of images or pixels, `multilabel` for labels.
+        gamma: exponent of the reduction, 0 or more; 0 is the binary cross-entropy.
+        class_weights: weight of each class, C; None: equal weights.
     """
 
     def __init__(
@@ -154,28 +154,30 @@ class FocalLoss(smp.FocalLoss):
         losses = functional.binary_cross_entropy_with_logits(logits, one_hot, reduction="none")
         losses = losses * (1 - (-losses).exp()) ** self.gamma
         weights = relative(sample_weights).view(-1, *[1] * (counted.ndim - 1)) * counted
-        of_classes = torch.stack([weighted_average(losses[:, index], weights) for index in range(logits.shape[1])])
+        class_losses = torch.stack([weighted_average(losses[:, index], weights) for index in range(logits.shape[1])])
         if self.class_weights is None:
-            return of_classes.mean()
-        class_weights = self.class_weights.to(of_classes.device)
-        return (of_classes * class_weights).sum() / class_weights.sum()
+            return class_losses.mean()
+        class_weights = self.class_weights.to(class_losses.device)
+        return (class_losses * class_weights).sum() / class_weights.sum()
 
 
 def build_loss(
     spec: Mapping[str, Any], struct: TaskStruct, fold: int, class_weights: Mapping[str, float] | str | None
 ) -> nn.Module:
-    """Build the loss of a task; of pixels `torch.nn.CrossEntropyLoss` is `PixelCrossEntropy`.
+    """Return the loss of a task.
 
-    Where labels are unknown, `torch.nn.BCEWithLogitsLoss` is `KnownLabelsLoss`.
+    `PixelCrossEntropy` replaces `torch.nn.CrossEntropyLoss` for pixels, and `KnownLabelsLoss` replaces
+    `torch.nn.BCEWithLogitsLoss` for partly unknown labels.
 
     Args:
-        spec: of the loss; weights in it are lists, in the order of the classes.
+        spec: spec of the loss. Weights in it are lists in the order of the classes.
         struct: the task.
-        fold: what is validated on; the other folds are counted for balanced weights.
-        class_weights: `balanced`, or weights by class; None: what the loss says itself.
+        fold: fold for validation; balanced weights use the samples of the other folds.
+        class_weights: `balanced`, or weights by class; None: those of the spec.
 
     Raises:
-        MMLError: the loss takes no weights, they name an unknown class, or it cannot leave out unknown labels.
+        MMLError: the loss takes no class weights, the task has no class of this name, or the loss cannot leave out
+            unknown labels.
     """
     weight_arguments = {
         key: torch.tensor(value) for key, value in spec.items() if key in CLASS_WEIGHTS and isinstance(value, list)
@@ -184,7 +186,8 @@ def build_loss(
         parameters = inspect.signature(import_target(spec["_target_"])).parameters
         name = next((key for key in CLASS_WEIGHTS if key in parameters), None)
         if name is None:
-            raise MMLError(f"class_weights: {spec['_target_']} takes none (no argument {', '.join(CLASS_WEIGHTS)})")
+            arguments = " or ".join(CLASS_WEIGHTS)
+            raise MMLError(f"class_weights: {spec['_target_']} has no argument {arguments}; set class_weights: null")
         if isinstance(class_weights, str):  # balanced
             weights = balanced_weights(struct, fold, positive=name == "pos_weight")
         else:
@@ -204,41 +207,47 @@ def build_loss(
 
 
 def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[float]:
-    """Return a weight for each class, by which the training samples of all classes (for segmentation their pixels)
-    count alike: n / (classes · n_class); with `positive` by which with and without a label count alike:
-    (n - n_label) / n_label. Unknown entries of a label are left out.
+    """Return a weight for each class that balances the training samples of a fold; unknown labels are left out.
+
+    With n samples (pixels of a segmentation), the weight of a class is n / (classes · n_class). With `positive`, it is
+    (n - n_label) / n_label, which balances samples with and without a label.
+
+    Args:
+        struct: the task.
+        fold: fold for validation, whose samples are not counted.
+        positive: True for weights of positive samples (`pos_weight`).
     """
     kind, rows = TASK_TYPES[struct.task_type], struct.select("train", fold)
     targets = struct.targets[rows]
     if struct.weights is not None:
         return _balanced_by_samples(kind, targets, struct.weights[rows], struct.num_classes, positive)
-    # Targets of labels are probabilities, those of masks the pixels of each class.
+    # Targets of labels are probabilities; those of masks are counts of pixels.
     counts = np.bincount(targets, minlength=struct.num_classes) if kind.is_single_label else np.nansum(targets, axis=0)
-    whole = counts.sum()
+    total = counts.sum()
     if kind.is_multilabel:
-        whole = (~np.isnan(targets)).sum(axis=0) if struct.is_partial else len(targets)
-    counts = np.maximum(counts, 1)  # a class that this fold leaves no sample of
-    weights = (whole - counts) / counts if positive else whole / (len(counts) * counts)
+        total = (~np.isnan(targets)).sum(axis=0) if struct.is_partial else len(targets)
+    counts = np.maximum(counts, 1)  # a class may have no sample in the other folds
+    weights = (total - counts) / counts if positive else total / (len(counts) * counts)
     return np.maximum(weights, 0).tolist()
 
 
 def _balanced_by_samples(
     kind: TaskType, targets: np.ndarray, weights: np.ndarray, classes: int, positive: bool
 ) -> list[float]:
-    """Return balanced weights of classes, where samples count as much as their weight in relation to the mean."""
+    """Return balanced weights of classes, where a sample counts by its weight divided by the mean weight."""
     weights = weights.astype(np.float64) / weights.mean()
     if kind.is_single_label:
         counts = np.bincount(targets, weights=weights, minlength=classes)
     else:
         counts = np.nansum(targets * weights[:, None], axis=0)
-    whole = weights @ ~np.isnan(targets) if kind.is_multilabel else counts.sum()
-    counts = np.where(counts > 0, counts, 1.0)  # a class that this fold leaves no sample of
-    balanced = (whole - counts) / counts if positive else whole / (len(counts) * counts)
+    total = weights @ ~np.isnan(targets) if kind.is_multilabel else counts.sum()
+    counts = np.where(counts > 0, counts, 1.0)  # a class may have no sample in the other folds
+    balanced = (total - counts) / counts if positive else total / (len(counts) * counts)
     return np.maximum(balanced, 0).tolist()
 
 
 def _by_name(struct: TaskStruct, weights: Mapping[str, float]) -> list[float]:
-    """Return the weights in the order of the classes; 1 for a class without one."""
+    """Return weights by name as a list in the order of the classes; the default is 1."""
     for name in weights:
         if name not in struct.classes:
             raise MMLError(f"class_weights: {struct.name} has no class '{name}'{nearest(name, struct.classes)}")

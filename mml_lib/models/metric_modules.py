@@ -1,4 +1,4 @@
-"""Metrics of a training: named ones, which evaluation computes too, and torchmetrics by `_target_`."""
+"""Metrics of a training: named ones, as in the evaluation, and torchmetrics by `_target_`."""
 
 import inspect
 import logging
@@ -23,7 +23,7 @@ UNKNOWN_LABELS = "metrics: metrics by _target_ cannot leave out unknown labels; 
 
 
 class Score(Metric):
-    """A named metric of all batches of a validation together, NaN where it is undefined.
+    """A named metric of all samples of a validation; NaN if it is undefined.
 
     Args:
         name: name of the metric.
@@ -34,7 +34,7 @@ class Score(Metric):
     full_state_update = False
 
     def __init__(self, name: str, task_type: str, outputs: int):
-        super().__init__(sync_on_compute=False)  # each of several processes validates all
+        super().__init__(sync_on_compute=False)  # each process of a training validates all samples
         self.name, self.task_type, self.classes = name, task_type, outputs
         metric = find_metric(task_type, name)
         self.takes_masks = metric is not None and metric.takes == "masks"
@@ -47,9 +47,9 @@ class Score(Metric):
         return ("hits", "true", "predicted") if TASK_TYPES[self.task_type].has_masks else ("outputs", "targets")
 
     def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-        """Take a batch of outputs and targets as the network and the data give them."""
+        """Add a batch: outputs of the network, N×outputs or N×classes×H×W, and targets."""
         if TASK_TYPES[self.task_type].has_masks:
-            masks = outputs.max(dim=1).indices  # argmax over this axis is slow on a CPU
+            masks = outputs.max(dim=1).indices  # faster than argmax on a CPU
             for state, side in zip(self._states, _image_counts(masks, targets, self.classes), strict=True):
                 getattr(self, state).append(side)
             if self.takes_masks:
@@ -90,12 +90,12 @@ def build_metrics(metrics: Sequence[str | metric_options.Metric], task_type: str
     """Return torchmetrics by name.
 
     Args:
-        metrics: names of the task type, or targets.
-        task_type: what is learned.
-        outputs: classes or labels.
+        metrics: names of metrics of the task type, or targets.
+        task_type: task type of the outputs.
+        outputs: number of classes or labels.
 
     Raises:
-        MMLError: a `_target_` that cannot be imported or refuses its arguments.
+        MMLError: a `_target_` cannot be imported, or refuses its arguments.
     """
     return dict(_build(metric, task_type, outputs) for metric in metrics)
 
@@ -112,26 +112,28 @@ def _build(metric: str | metric_options.Metric, task_type: str, outputs: int) ->
 
 
 def update(metric: Metric, task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-    """Give a metric a batch: logits or values, N×outputs or N×classes×H×W, and targets."""
-    taken = (outputs, targets) if isinstance(metric, Score) else measured(task_type, outputs, targets)
-    metric.update(*taken)
+    """Update a metric by a batch: logits or values, N×outputs or N×classes×H×W, and targets."""
+    arguments = (outputs, targets) if isinstance(metric, Score) else measured(task_type, outputs, targets)
+    metric.update(*arguments)
 
 
 def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return predictions and targets as torchmetrics take them.
+    """Return predictions and targets for torchmetrics.
 
-    Probabilities, for logits that happen to lie in 0..1 would be taken for some; soft labels as 0 and 1; classes of
-    pixels; plain values.
+    Predictions are probabilities, because torchmetrics would mistake logits in 0..1 for probabilities; classes of
+    pixels; or values. Soft labels become 0 and 1.
 
     Raises:
         MMLError: some labels are unknown, which torchmetrics cannot leave out.
     """
     if TASK_TYPES[task_type].is_multilabel and targets.isnan().any():
         raise MMLError(UNKNOWN_LABELS)
-    return answers_of(task_type, outputs), (targets >= 0.5).long() if TASK_TYPES[task_type].is_multilabel else targets
+    return predictions_of(task_type, outputs), (targets >= 0.5).long() if TASK_TYPES[
+        task_type
+    ].is_multilabel else targets
 
 
-def answers_of(task_type: str, outputs: torch.Tensor) -> torch.Tensor:
+def predictions_of(task_type: str, outputs: torch.Tensor) -> torch.Tensor:
     """Return probabilities (N×outputs), values (N) or classes of pixels (N×H×W) for outputs of a network."""
     kind = TASK_TYPES[task_type]
     if kind.is_multilabel:
@@ -142,16 +144,16 @@ def answers_of(task_type: str, outputs: torch.Tensor) -> torch.Tensor:
 
 
 def value_of(name: str, metric: Metric) -> torch.Tensor:
-    """Return the value of a metric, NaN where its samples do not do.
+    """Return the value of a metric; NaN if its samples do not define it.
 
     Raises:
-        MMLError: it gives more than one number.
+        MMLError: the metric returns more than one number.
     """
     try:
         value = metric.compute()
-    except ValueError as error:  # as torchmetrics has it for too few samples
+    except ValueError as error:  # raised by torchmetrics for too few samples
         logger.warning("the metric %s is undefined here: %s", name, error)
         return torch.tensor(torch.nan)
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        raise MMLError(f"the metric {name} gives more than one number; set its argument average, or take another")
+        raise MMLError(f"the metric {name} returns more than one number; set its argument average, or choose another")
     return value.float().squeeze()

@@ -1,4 +1,4 @@
-"""Files of each network on disk. Planning imports this module, so it does without pandas."""
+"""Files of each network on disk. Planning imports this module, so it does not import pandas."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,26 +12,26 @@ Network = tuple[str, str, int]
 """Task, run and fold."""
 
 Files = Mapping[str, Sequence[Mapping[str, Any]]]
-"""By assignment key the wildcards of each file (or folder) of a network, and its size in `bytes`."""
+"""By assignment key, the wildcards of each file (or folder) of a network, and its size in `bytes`."""
 
 
 def network_files(fm: MMLFileManager) -> dict[Network, dict[str, list[dict[str, Any]]]]:
-    """Return all that lies in a project and belongs to one network, by network and assignment key."""
+    """Return the files and folders of a project that belong to one network, by network and assignment key."""
     files: dict[Network, dict[str, list[dict[str, Any]]]] = {}
     for key in (template.key for template in fm.templates("TASK_NAME", "RUN", "FOLD")):
         for artefact in fm.existing(key):
             network = artefact["task"], artefact["run"], int(artefact["fold"])
-            of_key = files.setdefault(network, {}).setdefault(key, [])
-            of_key.append({**artefact, "bytes": size_of([Path(fm.path(key, **artefact))])})
+            entries = files.setdefault(network, {}).setdefault(key, [])
+            entries.append({**artefact, "bytes": size_of([Path(fm.path(key, **artefact))])})
     return files
 
 
 def stored_models(fm: MMLFileManager) -> list[dict[str, Any]]:
-    """Return each model of a project, with what is on the disk of it.
+    """Return each model of a project, with its existing files.
 
     Returns:
-        `task`, `run`, `fold`; `path` of the storage; the assignment `keys` of which there are files; the splits of
-        `predictions` (of other tasks `task/split`); `bytes` of all files.
+        `task`, `run`, `fold`; `path` of the storage; assignment `keys` with existing files; splits of `predictions`
+        (`task/split` for other tasks); total size of all files in `bytes`.
     """
     return [
         {
@@ -50,7 +50,7 @@ def stored_models(fm: MMLFileManager) -> list[dict[str, Any]]:
 
 
 def state_of(files: Mapping[Network, Files]) -> str:
-    """Return a digest that changes when a file is added or removed, or changes its size."""
+    """Return a digest that changes when a file is added or removed, or when its size changes."""
     entries = [
         [*network, key, sorted(entry.items())] for network, keys in files.items() for key in keys for entry in keys[key]
     ]

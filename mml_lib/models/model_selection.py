@@ -1,4 +1,4 @@
-"""Selection of one of several trained models, by their storages."""
+"""Selection of one of several trained models by their model storages."""
 
 import math
 import random
@@ -18,9 +18,9 @@ class Selection(Stored):
     """The choice of a model.
 
     Args:
-        chosen: its `project` (None: the project of the choice), `task`, `run` and `fold`.
-        why: in words.
-        candidates: all that there was to choose from, with what the choice looked at.
+        chosen: `project` (None: the project of the choice), `task`, `run` and `fold` of the model.
+        why: reason of the choice as text.
+        candidates: all models to choose from, with the values that the choice compared.
     """
 
     chosen: Mapping[str, Any]
@@ -38,15 +38,18 @@ def select_model(
     seed: int,
     task: str | None = None,
 ) -> Selection:
-    """Choose one of some models.
+    """Return the choice of one of several models.
 
     Args:
-        models: `project`, `task`, `run` and `fold` of each.
-        storages: their storages, in the same order.
-        way: one of `mml_lib.config.feature_options.SELECTIONS`, or a run id, of whose folds the best is chosen.
-        by: metric of performance; the validation loss where a model does not have it.
-        seed: of a random choice.
-        task: task of those to choose from; None: all.
+        models: `project`, `task`, `run` and `fold` of each model.
+        storages: model storages, in the same order.
+        way: one of `mml_lib.config.feature_options.SELECTIONS`, or a run id, whose best fold is chosen.
+        by: metric of the performance; the validation loss is used if a model lacks it.
+        seed: seed of a random choice.
+        task: task of the candidates; None: all tasks.
+
+    Raises:
+        MMLError: the metric is undefined for all models.
     """
     if task is not None:
         places = [place for place, model in enumerate(models) if model["task"] == task]
@@ -75,9 +78,9 @@ class BestRun:
     """The best procedure by validation, and its best run.
 
     Args:
-        procedure: its id.
-        run: its id.
-        metric: what both were chosen by.
+        procedure: id of the procedure.
+        run: id of the run.
+        metric: metric of the choice.
         procedure_value: mean over all networks of the procedure on their validation splits.
         run_value: mean over the networks of the run.
     """
@@ -93,9 +96,9 @@ def best_run(storages: Sequence[ModelStorage], called: Mapping[str, tuple[str, s
     """Return the procedure with the best mean over its networks on their validation splits, and its best run.
 
     Args:
-        storages: of all networks.
-        called: by run id, the procedure and the run that its networks are counted to.
-        by: the metric; the validation loss where a network does not have it.
+        storages: model storages of all networks.
+        called: by run id, the procedure and the run that its networks belong to.
+        by: metric of the choice; the validation loss is used if a network lacks it.
 
     Raises:
         MMLError: no network defines the metric.
@@ -105,41 +108,41 @@ def best_run(storages: Sequence[ModelStorage], called: Mapping[str, tuple[str, s
     for storage in storages:
         procedure, run = called[storage.run]
         values.setdefault(procedure, {}).setdefault(run, []).append(performance(storage, metric))
-    of_procedures = {name: _mean([v for values in runs.values() for v in values]) for name, runs in values.items()}
-    procedure = list(of_procedures)[best(list(of_procedures.values()), metric)]
-    of_runs = {run: _mean(of_run) for run, of_run in values[procedure].items()}
-    run = list(of_runs)[best(list(of_runs.values()), metric)]
-    return BestRun(procedure, run, metric, of_procedures[procedure], of_runs[run])
+    procedure_means = {name: _mean([v for values in runs.values() for v in values]) for name, runs in values.items()}
+    procedure = list(procedure_means)[best(list(procedure_means.values()), metric)]
+    run_means = {run: _mean(run_values) for run, run_values in values[procedure].items()}
+    run = list(run_means)[best(list(run_means.values()), metric)]
+    return BestRun(procedure, run, metric, procedure_means[procedure], run_means[run])
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Return the mean of the defined values, NaN of none."""
+    """Return the mean of the values that are not NaN; NaN without any."""
     finite = [value for value in values if not math.isnan(value)]
     return fmean(finite) if finite else math.nan
 
 
 def metric_of_all(storages: Sequence[ModelStorage], by: str) -> str:
-    """Return the metric by which all models are compared: `by`, or `loss` if one of them lacks it."""
+    """Return the metric to compare all models by: `by`, or `loss` if any model lacks it."""
     return by if all(storage.metrics.get(f"val/{by}") is not None for storage in storages) else "loss"
 
 
 def performance(storage: ModelStorage, metric: str) -> float:
-    """Return a model's value on its validation split, NaN where it is undefined."""
+    """Return the metric of a model on its validation split; NaN if it is undefined."""
     value = storage.performance if metric == "loss" else storage.metrics[f"val/{metric}"]
     return math.nan if value is None else value
 
 
 def best(values: Sequence[float], metric: str) -> int:
-    """Return the position of the best value of a metric; of equal values the first.
+    """Return the index of the best value of a metric; the first of equal values.
 
     Raises:
-        MMLError: all are undefined.
+        MMLError: all values are undefined.
     """
     sign = -1 if lower_is_better(metric) else 1
     defined = [number for number, value in enumerate(values) if not math.isnan(value)]
     if not defined:
         raise MMLError(
-            f"the validation {metric} of every model is undefined, so none is best; name another of metrics first "
-            "(what starts from one may set mode.model_selection: created)"
+            f"the validation {metric} of every model is undefined, so none is best; name another metric first in "
+            "metrics (for pretraining, mode.model_selection: created also works)"
         )
     return max(defined, key=lambda number: sign * values[number])

@@ -1,4 +1,4 @@
-"""Model storage: data, settings, duration and performance of a training."""
+"""Model storage: data, settings, duration and performance of a trained network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from mml_lib.files.stored import Stored
 
 @dataclass(frozen=True)
 class ModelStorage(Stored):
-    """The JSON beside a trained model.
+    """The JSON file of a trained model.
 
     Args:
-        task: what it was trained on.
-        run: its pipeline.
-        fold: what it was validated on.
-        performance: validation loss of the stored weights; None where undefined.
-        metrics: all values of the stored epoch, as in the history; None where undefined.
-        epochs: epochs trained.
-        stored_epoch: whose weights are stored, from 0 on.
-        training_time: seconds spent in epochs, interruptions left out.
-        num_parameters: trainable numbers of the network.
-        device: what it was trained on.
-        versions: of the libraries that matter.
-        created: when, local time.
-        co_tasks: other tasks that were learned beside.
-        pretrained: the model whose backbone it started from (`project`, `task`, `run`, `fold`), if any.
+        task: task of the training.
+        run: id of the run.
+        fold: fold of the validation.
+        performance: validation loss of the stored weights; None if undefined.
+        metrics: all values of the stored epoch, as in the history; None if undefined.
+        epochs: number of epochs of the training.
+        stored_epoch: epoch whose weights are stored, from 0.
+        training_time: time in epochs in seconds, without interruptions.
+        num_parameters: number of trainable parameters of the network.
+        device: device of the training.
+        versions: versions of libraries that affect results.
+        created: local time of the end of the training.
+        co_tasks: further tasks of the training.
+        pretrained: model whose backbone it started from (`project`, `task`, `run`, `fold`); None without one.
         hardware: names of the processor and of the GPU.
-        energy_kwh: that processors and GPUs took during the training; None: not measured.
+        energy_kwh: energy of processors and GPUs during the training in kWh; None if it was not measured.
     """
 
     task: str

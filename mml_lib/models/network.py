@@ -1,4 +1,4 @@
-"""Networks: one backbone, one head for each task; stored as safetensors with a header to rebuild them from."""
+"""Networks: one backbone and a head for each task, stored as safetensors with a header that describes the network."""
 
 import inspect
 import re
@@ -31,13 +31,13 @@ def timm_backbone(name: str, pretrained: bool = False, in_chans: int = 3, **argu
     """Build a timm network without its head: images N×C×H×W to features N×num_features.
 
     Args:
-        name: a name out of `timm.list_models()`, with `.tag` where certain weights are wanted.
-        pretrained: load weights through timm's hub; timm adapts the first layer where `in_chans` is not 3.
-        in_chans: channels of the images, C.
+        name: one of `timm.list_models()`, with `.tag` for certain weights.
+        pretrained: True to load weights through timm's hub. timm adapts the first layer if `in_chans` is not 3.
+        in_chans: number of channels of the images, C.
         arguments: further arguments of `timm.create_model`.
 
     Raises:
-        MMLError: no such network, or its weights cannot be had.
+        MMLError: there is no such network, it refuses its arguments, or its weights cannot be loaded.
     """
     if not timm.is_model(name):
         raise MMLError(f"arch.name: timm has no network '{name}'{nearest(name, timm.list_models())}")
@@ -56,7 +56,7 @@ def timm_backbone(name: str, pretrained: bool = False, in_chans: int = 3, **argu
 
 
 def _refused(name: str, arguments: Mapping[str, Any], error: TypeError) -> str:
-    """Return the line that refuses the arguments of a timm network, with the nearest that it takes."""
+    """Return the message about refused arguments of a timm network, with the most similar argument."""
     match = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if match is None:
         return f"arch: timm's {name} refuses its arguments {arguments}: {error}"
@@ -70,11 +70,11 @@ class Network(nn.Module):
 
     Args:
         arch: target of the backbone with its arguments.
-        heads: what `head_spec` says of each task, by task name.
-        channels: of the images; None: they are not there yet.
+        heads: results of `head_spec` by task.
+        channels: number of channels of the images; None if it is not known yet.
 
     Raises:
-        MMLError: the backbone cannot be built, takes no images of so many channels, or does not suit a head.
+        MMLError: the backbone cannot be built, does not take this number of channels, or does not fit a head.
     """
 
     def __init__(self, arch: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]], channels: int | None = None):
@@ -87,10 +87,10 @@ class Network(nn.Module):
         self.head = nn.ModuleDict({_module_name(task): self._build(spec) for task, spec in heads.items()})
 
     def _backbone(self) -> nn.Module:
-        """Build the backbone, its last stages dilated where a decoder asks for it.
+        """Return the backbone, with dilated last stages if a decoder needs them.
 
         Raises:
-            MMLError: it cannot be dilated.
+            MMLError: the backbone cannot be dilated.
         """
         decoders = [spec["decoder"] for spec in self.heads.values() if spec.get("decoder")]
         decoder = min(decoders, key=_stride, default=None)
@@ -98,9 +98,9 @@ class Network(nn.Module):
             return instantiate(self.arch, nn.Module, **self._channels)
         stride, name = _stride(decoder), decoder[TARGET].rpartition(".")[2]
         refusal = MMLError(
-            f"decoder: {name} needs a network whose last stages can be dilated (output_stride {stride}), and "
-            f"{self.arch_name} is none; choose another network (resnet…, efficientnet…, convnext…), or another decoder "
-            "(unet, fpn, upernet …)"
+            f"decoder: {name} needs a network whose last stages can be dilated (output_stride {stride}), which "
+            f"{self.arch_name} does not support; choose another network (resnet…, efficientnet…, convnext…), or "
+            "another decoder (unet, fpn, upernet …)"
         )
         try:
             backbone = instantiate(self.arch, nn.Module, output_stride=stride, **self._channels)
@@ -114,7 +114,7 @@ class Network(nn.Module):
 
     @property
     def _channels(self) -> dict[str, int]:
-        """Argument of the backbone that states its channels, where it is not told by `arch`, or takes 3 anyway."""
+        """Argument of the backbone for its number of channels; empty if `arch` contains it, or for 3 channels."""
         return {} if self.in_chans == COLOURS or ARGUMENT in self.arch else {ARGUMENT: self.in_chans}
 
     def _build(self, spec: Mapping[str, Any]) -> nn.Module:
@@ -123,7 +123,7 @@ class Network(nn.Module):
         features = getattr(self.backbone, "head_hidden_size", None) or getattr(self.backbone, "num_features", None)
         if features is None:
             raise MMLError(
-                f"arch: {self.arch_name} does not say how many features it gives, by an attribute num_features"
+                f"arch: {self.arch_name} does not state its number of features; add an attribute num_features"
             )
         if TASK_TYPES[spec["task_type"]].has_values:
             return ValueHead(features, spec["mean"], spec["std"])
@@ -140,7 +140,7 @@ class Network(nn.Module):
         return getattr(self.backbone, "pretrained_cfg", None) or {}
 
     def freeze(self) -> None:
-        """Keep the backbone as it is from now on, its batch statistics included: only heads are trained."""
+        """Freeze the backbone, including its batch statistics, so that only heads are trained."""
         self.frozen = True
         self.backbone.requires_grad_(False)
         self.backbone.eval()
@@ -163,48 +163,52 @@ class Network(nn.Module):
         """
         head = self.head_of(task)
         if not head.maps:
-            return head(self.see(self.backbone, images))
+            return head(self.run_backbone(self.backbone, images))
         height, width = images.shape[-2:]
         padded = nn.functional.pad(images, (0, head.missing(width), 0, head.missing(height)))
-        maps = self.see(partial(head.read, self.backbone), padded)
+        maps = self.run_backbone(partial(head.read, self.backbone), padded)
         return head(maps, padded.shape[-2:])[..., :height, :width]
 
-    def see(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
-        """Return the outputs of the backbone, or of a part of it, for normalised images N×C×H×W.
+    def run_backbone(self, compute: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
+        """Return outputs of the backbone for normalised images N×C×H×W.
+
+        Args:
+            compute: the backbone, or a function that uses a part of it.
+            images: normalised images.
 
         Raises:
-            MMLError: the backbone takes images of one size only, and these have another.
+            MMLError: the images do not have the size that the backbone requires.
         """
         try:
-            return see(images)
+            return compute(images)
         except (AssertionError, RuntimeError) as error:
             settings = self.pretrained_cfg
-            wanted = self.arch.get("img_size") or settings.get("input_size", ())[-2:]
-            wanted = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)
-            fits = not settings.get("fixed_input_size") or wanted == images.shape[-2:]
+            size = self.arch.get("img_size") or settings.get("input_size", ())[-2:]
+            size = (size, size) if isinstance(size, int) else tuple(size)
+            fits = not settings.get("fixed_input_size") or size == images.shape[-2:]
             if fits or isinstance(error, torch.OutOfMemoryError):
                 raise
             raise MMLError(
-                f"arch: {self.arch_name} takes images of {wanted[0]}×{wanted[1]} and gets {images.shape[-2]}×"
+                f"arch: {self.arch_name} takes images of {size[0]}×{size[1]} and gets {images.shape[-2]}×"
                 f"{images.shape[-1]} ({error}); set preprocessing.size (with patches: patches.size), or arch.img_size "
-                "where the network takes it"
+                "if the network has this argument"
             ) from error
 
 
 def head_spec(struct: TaskStruct, decoder: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the description of a task's head: type and number of outputs, decoder or target statistics.
+    """Return the description of a task's head: task type, number of outputs, and decoder or target statistics.
 
     Raises:
-        MMLError: a segmentation without a decoder.
+        MMLError: the task is a segmentation, and there is no decoder.
     """
     spec: dict[str, Any] = {"task_type": struct.task_type, "outputs": struct.num_outputs}
     if TASK_TYPES[struct.task_type].has_values:
         target = struct.header["target"]
-        # Of equal values the deviation may be a rounding error.
+        # The deviation of equal values may be a rounding error.
         spec |= {"mean": target["mean"], "std": target["std"] if target["max"] > target["min"] else 1.0}
     elif TASK_TYPES[struct.task_type].has_masks:
         if decoder is None:
-            raise MMLError(f"decoder is missing, which the segmentation {struct.name} needs; set decoder: unet")
+            raise MMLError(f"decoder: the segmentation {struct.name} needs a decoder; set decoder: unet")
         spec["decoder"] = dict(decoder)
     return spec
 
@@ -214,21 +218,27 @@ def _stride(decoder: Mapping[str, Any]) -> int:
 
 
 def _module_name(task: str) -> str:
-    """Return a task's name as modules can have it: without dots, and no attribute of theirs, such as `values`."""
+    """Return a task's name as name of a module: without dots, and not an attribute of modules, such as `values`."""
     name = task.replace(".", "·")
     return f"{name}·" if hasattr(nn.ModuleDict, name) or name == "training" else name
 
 
 def save_network(network: Network, path: str | Path, extra: Mapping[str, Any]) -> None:
-    """Store weights, with a header that holds `extra` and the description of the network."""
+    """Write the weights of a network as safetensors, with a header.
+
+    Args:
+        network: the network.
+        path: path of the file.
+        extra: entries of the header besides the description of the network.
+    """
     header = {"arch": network.arch, "heads": network.heads, ARGUMENT: network.in_chans, **extra}
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
-    with write_whole(path) as beside:
-        save_file(state, beside, metadata=weights_metadata(header))
+    with write_whole(path) as temporary:
+        save_file(state, temporary, metadata=weights_metadata(header))
 
 
 def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
-    """Rebuild a stored network; return it with its header.
+    """Return a stored network and its header.
 
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
@@ -243,15 +253,15 @@ def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
 
 
 def start_from(path: str | Path, network: Network, classes: Mapping[str, list[str]]) -> dict[str, str]:
-    """Give a network the backbone of a stored one, and those of its heads that answer the same question.
+    """Load the backbone of a stored network into a new one, and the heads of tasks with the same head and classes.
 
     Args:
-        path: of the stored weights.
-        network: what is to be trained.
-        classes: of each of its tasks.
+        path: path of the stored weights.
+        network: new network, which is changed in place.
+        classes: names of the classes of each of its tasks.
 
     Returns:
-        The task that each head was taken over from, by task; the other heads stay new.
+        By task, the stored task whose head was loaded. Other heads remain new.
 
     Raises:
         MMLError: the weights are missing, damaged, or of another backbone.
@@ -272,18 +282,18 @@ def start_from(path: str | Path, network: Network, classes: Mapping[str, list[st
             f"the weights {path} are of the backbone {stored}, which this one ({network.arch_name}) cannot start from "
             f"({str(error).splitlines()[-1].strip()}); set the same arch for both"
         ) from error
-    taken = {}
+    loaded = {}
     for task, spec in network.heads.items():
         stored_classes = header.get("classes", {})
-        alike = [
-            old
-            for old, stored_spec in header["heads"].items()
-            if stored_spec == spec and stored_classes.get(old) == classes[task]
+        same = [
+            stored_task
+            for stored_task, stored_spec in header["heads"].items()
+            if stored_spec == spec and stored_classes.get(stored_task) == classes[task]
         ]
-        if alike:
-            taken[task] = alike[0]
-            network.head_of(task).load_state_dict(part(f"head.{_module_name(alike[0])}."))
-    return taken
+        if same:
+            loaded[task] = same[0]
+            network.head_of(task).load_state_dict(part(f"head.{_module_name(same[0])}."))
+    return loaded
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -296,14 +306,14 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def channels_for(structs: Sequence[TaskStruct], start: str | Path | None) -> int | None:
-    """Return the number of channels of a network that learns some tasks; None where none has images yet.
+    """Return the number of channels of the images for a network of several tasks; None if no task has images yet.
 
     Args:
-        structs: the tasks.
-        start: stored weights that it starts from; None: as `arch` says.
+        structs: tasks of the network.
+        start: path of stored weights that the network starts from; None without them.
 
     Raises:
-        MMLError: the images of the tasks, or the stored weights, do not go together.
+        MMLError: the images of the tasks have different channels, or the stored weights do not take them.
     """
     pixels = input_format(structs)
     channels = len(pixels.channels) if pixels else None
@@ -316,21 +326,23 @@ def stored_channels(header: Mapping[str, Any]) -> int:
 
 
 def _widened(state: Mapping[str, torch.Tensor], backbone: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the weights of a backbone for grey images as those of one for colours, which does the same with grey ones.
+    """Return weights for colours with the same outputs for grey images as the weights of a backbone for grey images.
 
-    The first layer is spread over the channels, as timm does (`timm.models.adapt_input_conv`).
+    The first layer is distributed over the channels, as in timm (`timm.models.adapt_input_conv`).
     """
-    wide = {name: tensor.shape for name, tensor in backbone.state_dict().items()}
+    shapes = {name: tensor.shape for name, tensor in backbone.state_dict().items()}
     return {
-        name: tensor.expand(wide[name]) / COLOURS
-        if name in wide and tensor.ndim > 1 and tensor.shape == (wide[name][0], 1, *wide[name][2:]) != wide[name]
+        name: tensor.expand(shapes[name]) / COLOURS
+        if name in shapes
+        and tensor.ndim > 1
+        and tensor.shape == (shapes[name][0], 1, *shapes[name][2:]) != shapes[name]
         else tensor
         for name, tensor in state.items()
     }
 
 
 def untrained(arch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the spec of a backbone that gets its weights from elsewhere: nothing is to be fetched from a hub."""
+    """Return the spec of a backbone without pretrained weights, so that nothing is downloaded."""
     return dict(arch) | ({"pretrained": False} if "pretrained" in arch else {})
 
 

@@ -1,4 +1,4 @@
-"""Normalisation: mean and deviation of the channels of images, and those that pretrained weights expect."""
+"""Normalisation: statistics of the channels of images, and those that pretrained weights expect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of each channel of images in 0..1."""
+    """Mean and standard deviation of each channel, for images in 0..1."""
 
     mean: list[float]
     std: list[float]
 
     def of_channels(self, count: int) -> "Statistics":
-        """Return the statistics for another number of channels: of colours as grey, or of grey as colours."""
+        """Return the statistics for another number of channels: the mean over channels, repeated."""
         if len(self.mean) == count:
             return self
         return Statistics(*([sum(values) / len(values)] * count for values in (self.mean, self.std)))
@@ -40,27 +40,28 @@ UNCHANGED = Statistics([0.0] * 3, [1.0] * 3)
 def statistics_for(
     network: Network, cfg: StudyConfig, struct: "TaskStruct", stored: str | Path | None = None
 ) -> Statistics:
-    """Return the statistics that a training normalises images by.
+    """Return the statistics for the normalisation of images in a training.
 
-    Those of colours are averaged for a network of grey images. Weights that are adapted to other channels get the
-    statistics of the task. Warns of statistics, and of a size of images, that pretrained weights were not trained with.
+    For a network of grey images, statistics of colours are averaged. Weights that are adapted to other channels use the
+    statistics of the task. A warning is printed if statistics or size of images differ from those that pretrained
+    weights were trained with.
 
     Args:
-        network: what is to be trained.
+        network: network that will be trained.
         cfg: config of the step.
         struct: the task.
-        stored: weights of the network that is started from, if any.
+        stored: path of the stored weights that the network starts from; None without them.
 
     Raises:
-        MMLError: nothing says which statistics the weights were trained with, or those of colours are asked for images
-            of other channels.
+        MMLError: the statistics of the weights are unknown, or `normalization: imagenet` is set for images that are
+            neither colours nor grey.
     """
     kind, count = cfg.normalization_of(started=stored is not None), network.in_chans
     if kind == "imagenet" and count not in (1, COLOURS):
         raise MMLError(
             f"normalization: imagenet is for colours and grey, and the images have {count} channels; set it to task"
         )
-    adapted = stored is None and count not in (1, COLOURS)  # to channels that the weights have not seen
+    adapted = stored is None and count not in (1, COLOURS)  # to channels that the weights were not trained with
     if kind == "task" or (kind == "pretrained" and adapted):
         return Statistics(struct.means, [max(std, 1e-3) for std in struct.stds]).of_channels(count)
     expected = None
@@ -69,7 +70,7 @@ def statistics_for(
         expected = Statistics(header["mean"], header["std"]).of_channels(count)
     elif not adapted and (kind == "pretrained" or (cfg.arch.spec().get("pretrained") and network.pretrained_cfg)):
         expected = statistics_of(network.pretrained_cfg, network.arch_name).of_channels(count)
-        _warn_of_size(network, cfg)
+        _warn_about_size(network, cfg)
     if kind == "pretrained" and expected is not None:
         return expected
     statistics = (IMAGENET if kind == "imagenet" else UNCHANGED).of_channels(count)
@@ -82,19 +83,19 @@ def statistics_for(
 
 
 def frozen_statistics(network: Network, struct: "TaskStruct", header: Mapping[str, Any] | None = None) -> Statistics:
-    """Return the statistics that a network which is not trained any more normalises images by.
+    """Return the statistics for the normalisation of images in a network that is not trained.
 
-    They are those that its weights were trained with. Of a library's network without weights they are those that its
-    weights would have, or else those of ImageNet, so that they are the same for all tasks; for channels that it was
-    not made for, the statistics of the task.
+    These are the statistics that its weights were trained with. A library's network without weights uses those that its
+    weights would have, or those of ImageNet, so that all tasks have the same. A network that is adapted to other
+    channels uses the statistics of the task.
 
     Args:
         network: the network.
-        struct: the task whose images it sees.
-        header: header of the stored network; None: one of a library.
+        struct: the task of the images.
+        header: header of the stored network; None for a network of a library.
 
     Raises:
-        MMLError: nothing says which statistics the weights were trained with.
+        MMLError: the statistics of the weights are unknown.
     """
     count = network.in_chans
     if header is not None:
@@ -107,16 +108,16 @@ def frozen_statistics(network: Network, struct: "TaskStruct", header: Mapping[st
 
 
 def scaled(images: torch.Tensor, in_chans: int, dtype: torch.dtype, task: str) -> torch.Tensor:
-    """Return floats in 0..1, N×C×H×W with the channels of a network, for images of a type of `PixelFormat`.
+    """Return floats in 0..1, N×C×H×W with the channels of a network, for images of a dtype of `PixelFormat`.
 
     Args:
-        images: N×C×H×W.
-        in_chans: number of channels that the network takes; grey images are repeated.
-        dtype: type of the floats.
+        images: images, N×C×H×W.
+        in_chans: number of channels that the network takes. Grey images are repeated.
+        dtype: dtype of the result.
         task: name of the task, for the message.
 
     Raises:
-        MMLError: the images have other channels than the network.
+        MMLError: the channels of the images do not fit the network.
     """
     channels = images.shape[1]
     if not fits(channels, in_chans):
@@ -126,7 +127,7 @@ def scaled(images: torch.Tensor, in_chans: int, dtype: torch.dtype, task: str) -
         )
     if images.dtype == torch.uint8:
         floats = images.to(dtype).div_(255)
-    else:  # in half precision, 16 bits have no room
+    else:  # half precision cannot represent 16 bits
         floats = (images.float() / FULL_SCALE[str(images.dtype).removeprefix("torch.")]).to(dtype)
     if channels == in_chans:
         return floats
@@ -137,8 +138,8 @@ def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:
     """Return the statistics that weights were trained with.
 
     Args:
-        settings: `pretrained_cfg` of a backbone, in timm's words: `mean` and `std`, for images in 0..1, or in
-            `input_range` where there is one.
+        settings: `pretrained_cfg` of a backbone, with the keys of timm: `mean` and `std`, for images in `input_range`
+            (default: 0..1).
         arch: name of the backbone, for messages.
 
     Raises:
@@ -148,8 +149,8 @@ def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:
     mean, std = ([value / high for value in settings.get(key) or ()] for key in ("mean", "std"))
     if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
         raise MMLError(
-            f"normalization: {arch} does not say, by an attribute pretrained_cfg with mean and std, which statistics "
-            "its weights were trained with; set normalization: imagenet, task or none"
+            f"normalization: {arch} has no attribute pretrained_cfg with the mean and std of its training; set "
+            "normalization: imagenet, task or none"
         )
     if settings.get("input_space", "RGB") != "RGB":
         raise MMLError(
@@ -159,7 +160,7 @@ def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:
     return Statistics(mean, std)
 
 
-def _warn_of_size(network: Network, cfg: StudyConfig) -> None:
+def _warn_about_size(network: Network, cfg: StudyConfig) -> None:
     size = cfg.patches.sides if cfg.patches else packed_size(resolve(cfg.preprocessing))
     if size is None or "img_size" in network.arch:
         return
@@ -168,7 +169,7 @@ def _warn_of_size(network: Network, cfg: StudyConfig) -> None:
 
 
 def size_problem(settings: Mapping[str, Any], arch: str, size: tuple[int, int]) -> str | None:
-    """Return why images are of a size that pretrained weights do not know; None if they know it.
+    """Return the warning about images of another size than pretrained weights were trained with; None without one.
 
     Args:
         settings: `pretrained_cfg` of a backbone.
@@ -178,7 +179,7 @@ def size_problem(settings: Mapping[str, Any], arch: str, size: tuple[int, int]) 
     sizes = [tuple(settings[key])[-2:] for key in ("input_size", "test_input_size") if settings.get(key)]
     if not sizes:
         return None
-    low, high = (tuple(map(choose, zip(*sizes, strict=True))) for choose in (min, max))
+    low, high = (tuple(map(limit, zip(*sizes, strict=True))) for limit in (min, max))
     if all(least <= side <= most for least, side, most in zip(low, size, high, strict=True)):
         return None
     trained_on = " to ".join(dict.fromkeys("×".join(map(str, limits)) for limits in (low, high)))

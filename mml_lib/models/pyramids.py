@@ -1,7 +1,7 @@
-"""Feature maps of backbones in several resolutions, as decoders of segmentations take them.
+"""Feature maps of backbones at several resolutions, for decoders of segmentations.
 
-The user's own backbone provides them by an attribute `pyramid_channels`, the channels of the image and of its maps at
-reductions 2, 4, 8 …, and by a method `pyramid(images)` that returns these; those of timm have them by `feature_info`
+The user's own backbone needs an attribute `pyramid_channels`, the channels of the image and of its maps at reductions
+2, 4, 8 …, and a method `pyramid(images)` that returns the image and these maps. Backbones of timm have `feature_info`
 and `forward_intermediates`.
 """
 
@@ -13,17 +13,18 @@ from torch import nn
 from mml_lib.errors import MMLError
 
 LEVELS = (2, 4, 8, 16, 32)
-"""Reductions of the feature maps that a decoder takes, besides the image itself."""
+"""Reductions of the feature maps for a decoder, besides the image."""
 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """The image and maps at reductions 2, 4, 8 …; a level that a backbone lacks is a map without channels.
+    """The image and maps at reductions 2, 4, 8 …. Levels that a backbone lacks are maps without channels.
 
     Args:
-        channels: of each level.
-        reductions: of each level.
-        own: whether the backbone gives its pyramid itself.
+        channels: number of channels of each level.
+        reductions: reduction of each level.
+        own: True if the backbone has a method `pyramid`.
+        multiple: number that sides of images must be multiples of.
     """
 
     channels: list[int]
@@ -36,41 +37,41 @@ class Pyramid:
         """Return the pyramid of a backbone.
 
         Args:
-            backbone: of timm, or with a pyramid of its own.
-            depth: levels to take besides the image, at most.
-            stride: the largest reduction; where it is less than 32, the last levels share it.
-            image_channels: of the images, unless the backbone states them in a pyramid of its own.
+            backbone: backbone of timm, or with a method `pyramid`.
+            depth: largest number of levels besides the image.
+            stride: largest reduction. If it is below 32, several last levels have it.
+            image_channels: number of channels of the images, for backbones of timm.
 
         Raises:
-            MMLError: the backbone gives no maps, or all of one size.
+            MMLError: the backbone has no maps, or maps of one size only.
         """
         if own := getattr(backbone, "pyramid_channels", None):
             reductions = [min(2**level, stride) for level in range(len(own))]
             return cls(list(own)[: depth + 1], reductions[: depth + 1], own=True)
-        levels_of_backbone = [(info["reduction"], info["num_chs"]) for info in getattr(backbone, "feature_info", ())]
-        levels_of_backbone = [level for level in levels_of_backbone if level[0] in LEVELS]
-        if len(dict(levels_of_backbone)) < 2 or not hasattr(backbone, "forward_intermediates"):
+        backbone_levels = [(info["reduction"], info["num_chs"]) for info in getattr(backbone, "feature_info", ())]
+        backbone_levels = [level for level in backbone_levels if level[0] in LEVELS]
+        if len(dict(backbone_levels)) < 2 or not hasattr(backbone, "forward_intermediates"):
             raise MMLError(
                 "arch: this backbone has no feature maps of several sizes, which this decoder needs; choose a "
                 "convolutional or a hierarchical network (resnet…, efficientnet…, convnext…, swin…), or decoder: dpt"
             )
-        last = max(dict(levels_of_backbone))
-        levels = [(reduction, dict(levels_of_backbone).get(reduction, 0)) for reduction in LEVELS if reduction < last]
-        ends = [level for level in levels_of_backbone if level[0] == last]
+        last = max(dict(backbone_levels))
+        levels = [(reduction, dict(backbone_levels).get(reduction, 0)) for reduction in LEVELS if reduction < last]
+        ends = [level for level in backbone_levels if level[0] == last]
         levels += ends if stride < LEVELS[-1] else ends[-1:]
         reductions = [1, *(reduction for reduction, _ in levels)]
         channels = [image_channels, *(width for _, width in levels)]
         return cls(channels[: depth + 1], reductions[: depth + 1], own=False)
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return image and maps of normalised images, N×C×H×W with sides that the reductions divide."""
+        """Return images and their maps for normalised images, N×C×H×W. The reductions must divide H and W."""
         if self.own:
             return backbone.pyramid(images)[: len(self.channels)]
         feature_maps = backbone.forward_intermediates(images, intermediates_only=True)
         side = images.shape[-1]
         by_reduction: dict[int, list[torch.Tensor]] = {}
         for place, feature_map in enumerate(feature_maps):
-            # A graph for images of any size is traced with sides that are symbols.
+            # Tracing a graph for images of any size uses symbols as sides.
             is_number = isinstance(side, int)
             reduction = side // feature_map.shape[-1] if is_number else backbone.feature_info[place]["reduction"]
             by_reduction.setdefault(reduction, []).append(feature_map)
@@ -84,5 +85,6 @@ class Pyramid:
         return maps
 
     def examples(self) -> list[torch.Tensor]:
+        """Return an image and maps of zeros."""
         sides = [4 * LEVELS[-1] // reduction for reduction in self.reductions]
         return [torch.zeros(1, count, side, side) for count, side in zip(self.channels, sides, strict=True)]

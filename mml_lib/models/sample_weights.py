@@ -1,4 +1,4 @@
-"""Weights of samples in losses: a loss is the mean over samples, weighted; equal weights change nothing."""
+"""Weights of samples in losses: a loss is a weighted mean over samples. Equal weights change nothing."""
 
 import copy
 import inspect
@@ -12,40 +12,40 @@ from mml_lib.task_types import IGNORE
 
 
 def relative(weights: torch.Tensor) -> torch.Tensor:
-    """Return weights in relation to their mean, N; all 0 where they are."""
+    """Return weights divided by their mean, N; 0 if all weights are 0."""
     mean = weights.mean()
     return weights / mean.where(mean > 0, 1)
 
 
 def weighted_average(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the mean of losses by weights of the same shape; 0 where all weights are 0."""
-    whole = weights.sum()
-    return (losses * weights).sum() / whole.where(whole > 0, 1)
+    """Return the weighted mean of losses, for weights of the same shape; 0 if all weights are 0."""
+    total = weights.sum()
+    return (losses * weights).sum() / total.where(total > 0, 1)
 
 
 def weighted_dice_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the Dice loss of `segmentation_models_pytorch` over the pixels of all samples, each by its weight.
+    """Return the Dice loss of `segmentation_models_pytorch` over the pixels of all samples, weighted by sample.
 
     Args:
-        logits: N×C×H×W.
-        targets: classes N×H×W, 255 ignored.
-        weights: of the samples, N.
+        logits: logits, N×C×H×W.
+        targets: classes of pixels, N×H×W; 255 is ignored.
+        weights: weights of the samples, N.
     """
     counted = (targets != IGNORE)[:, None] * relative(weights)[:, None, None, None]
     probabilities = logits.softmax(dim=1)
     one_hot = functional.one_hot(targets.where(targets != IGNORE, 0), logits.shape[1]).movedim(-1, 1)
     pixels, places = (one_hot * counted).sum((0, 2, 3)), (0, 2, 3)
     overlap = (probabilities * one_hot * counted).sum(places)
-    both = ((probabilities + one_hot) * counted).sum(places)
-    losses = 1 - 2 * overlap / both.clamp_min(1e-7)
+    sizes = ((probabilities + one_hot) * counted).sum(places)
+    losses = 1 - 2 * overlap / sizes.clamp_min(1e-7)
     return (losses * (pixels > 0)).mean()
 
 
 class SampleWeightedLoss(nn.Module):
-    """A loss whose mean over samples takes a weight of each.
+    """The weighted mean of a loss over samples.
 
     Args:
-        loss: a loss that is a mean over the samples of a batch, with the argument `reduction`.
+        loss: loss with the argument `reduction`, whose mean is taken over the samples of a batch.
     """
 
     def __init__(self, loss: nn.Module):
@@ -57,10 +57,10 @@ class SampleWeightedLoss(nn.Module):
     def forward(
         self, outputs: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the loss of a batch; weights N, None: all samples count alike.
+        """Return the loss of a batch with weights N; None: equal weights.
 
         Raises:
-            MMLError: the loss is not one of each sample, whatever its reduction.
+            MMLError: the loss without reduction has no value for each sample.
         """
         if sample_weights is None:
             return self.loss(outputs, targets)
@@ -69,15 +69,15 @@ class SampleWeightedLoss(nn.Module):
             raise MMLError(f"loss: {type(self.loss).__name__} cannot weigh samples; set loss: default")
         weights = relative(sample_weights)
         losses, units = losses.flatten(1).mean(1) if losses.ndim > 1 else losses, self._units(targets)
-        whole = (weights * units).sum()
-        return (weights * losses).sum() / whole.where(whole > 0, 1)
+        total = (weights * units).sum()
+        return (weights * losses).sum() / total.where(total > 0, 1)
 
     def _units(self, targets: torch.Tensor) -> torch.Tensor:
-        """Return how much each sample counts in the mean: as much as its class, where classes have weights."""
-        of_classes = getattr(self.loss, "weight", None)
-        if of_classes is None or targets.is_floating_point():
+        """Return the weight of each sample in the mean, N: the weight of its class, or 1 without class weights."""
+        class_weights = getattr(self.loss, "weight", None)
+        if class_weights is None or targets.is_floating_point():
             return torch.ones(len(targets), device=targets.device)
-        return of_classes[targets]
+        return class_weights[targets]
 
 
 def weighing_samples(loss: nn.Module, target: str, task: str) -> nn.Module:
@@ -85,15 +85,15 @@ def weighing_samples(loss: nn.Module, target: str, task: str) -> nn.Module:
 
     Args:
         loss: the loss.
-        target: its `_target_`, for errors.
-        task: the task whose samples have weights.
+        target: `_target_` of the loss, for messages.
+        task: name of the task, for messages.
 
     Raises:
-        MMLError: it cannot weigh samples.
+        MMLError: the loss cannot weigh samples.
     """
     if "sample_weights" in inspect.signature(loss.forward).parameters:
         return loss
-    # Some losses have the attribute of their base class, and only one mean over a whole batch.
+    # Some losses inherit the attribute `reduction`, but compute only one mean over a batch.
     if "reduction" not in inspect.signature(type(loss)).parameters or loss.reduction != "mean":
         raise MMLError(
             f"loss: {target} cannot weigh the samples of {task}; set loss: default, or columns: {{weight: null}}"

@@ -7,13 +7,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.1, end: float = 0.0) -> LambdaLR:
-    """Return a linear rise to the learning rate (Goyal et al. 2017), then half a cosine down.
+    """Return a schedule with linear warm-up to the learning rate (Goyal et al. 2017), followed by a cosine decay.
 
     Args:
-        optimizer: whose learning rate is scheduled.
-        total_steps: of the training.
-        warmup: share of them in which the learning rate rises; 1 or more: so many steps.
-        end: share of the learning rate that is left at the end.
+        optimizer: optimizer whose learning rate is scheduled.
+        total_steps: number of optimizer steps of the training.
+        warmup: share of the steps for the warm-up, below 1; or number of steps, 1 or more.
+        end: final learning rate as a share of the learning rate, in [0, 1].
     """
     rising = round(total_steps * warmup) if warmup < 1 else int(warmup)
 

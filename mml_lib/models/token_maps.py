@@ -1,4 +1,4 @@
-"""Feature maps of vision transformers, all of one size, and their prefix tokens, as the decoder DPT takes them."""
+"""Feature maps of vision transformers, all of one size, and their prefix tokens, for the decoder DPT."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ Tokens = tuple[list[torch.Tensor], list[torch.Tensor | None]]
 
 @dataclass(frozen=True)
 class TokenMaps:
-    """Maps of some blocks of a vision transformer, evenly spaced, with the prefix tokens there.
+    """Maps and prefix tokens of some blocks of a vision transformer, at equal intervals.
 
     Args:
-        channels: of each map.
-        reductions: of each map.
-        blocks: whose outputs are taken.
+        channels: number of channels of each map.
+        reductions: reduction of each map.
+        blocks: indices of the blocks.
         prefix: number of prefix tokens.
     """
 
@@ -28,10 +28,10 @@ class TokenMaps:
 
     @classmethod
     def of(cls, backbone: nn.Module, depth: int) -> "TokenMaps":
-        """Return the maps of a backbone.
+        """Return the maps of `depth` blocks of a backbone.
 
         Raises:
-            MMLError: it has no blocks that give maps of one size.
+            MMLError: the backbone has no blocks with maps of one size, or too few.
         """
         info = list(getattr(backbone, "feature_info", ()))
         one_size = len({level["reduction"] for level in info}) == 1
@@ -50,11 +50,11 @@ class TokenMaps:
 
     @property
     def multiple(self) -> int:
-        """Number that the sides of images have to be multiples of: the decoder halves the maps once."""
+        """Number that sides of images must be multiples of: the decoder halves the maps once."""
         return 2 * self.reductions[0]
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> Tokens:
-        """Return maps and prefix tokens; None for missing ones."""
+        """Return maps and prefix tokens of normalised images, N×C×H×W; None without prefix tokens."""
         if not self.prefix:
             maps = backbone.forward_intermediates(images, indices=self.blocks, intermediates_only=True)
             return list(maps), [None] * len(maps)
@@ -65,6 +65,7 @@ class TokenMaps:
         return list(maps), list(tokens)
 
     def examples(self) -> Tokens:
+        """Return maps and prefix tokens of zeros."""
         maps = [torch.zeros(1, count, 8, 8) for count in self.channels]
         tokens = [torch.zeros(1, self.prefix, count) if self.prefix else None for count in self.channels]
         return maps, tokens

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mml_lib.config.watching_options import TensorBoard
 from mml_lib.images.display import displayed
-from mml_lib.models.metric_modules import answers_of
+from mml_lib.models.metric_modules import predictions_of
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
@@ -152,7 +152,7 @@ class ValidationOutputs:
         self._images_added += len(images)
         rows = slice(first, None, self._stride)
         if first < len(images):
-            predictions = answers_of(self.struct.task_type, outputs[rows])
+            predictions = predictions_of(self.struct.task_type, outputs[rows])
             batch = [tensor.cpu() for tensor in (images[rows], targets[rows], predictions)]
             self.kept += zip(*batch, strict=True)
         while len(self.kept) >= 2 * self.samples:

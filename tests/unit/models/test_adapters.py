@@ -158,7 +158,7 @@ def test_adapters_change_nothing_before_they_are_trained_and_follow_from_the_see
 def test_frozen_backbone_and_adapters_do_not_go_together():
     subject = network("test_resnet")
     subject.freeze()
-    with pytest.raises(MMLError, match="stay frozen"):
+    with pytest.raises(MMLError, match="freeze: true does not train them"):
         adapted(subject)
 
 

@@ -133,12 +133,12 @@ def test_stages_are_dilated_as_the_decoder_asks(head: str):
         (
             {"name": "densenet121"},
             "deeplabv3",
-            r"Decoder needs .* \(output_stride 8\), and densenet121 is none",
+            r"Decoder needs .* \(output_stride 8\), which densenet121 does not support",
         ),
         (
             {"name": "mobilenetv3_small_050"},
             "pan",
-            "PANDecoder needs .* and mobilenetv3_small_050 is none; choose another network",
+            "PANDecoder needs .* which mobilenetv3_small_050 does not support; choose another network",
         ),
         ({"name": "resnet18"}, "dpt", "not a vision transformer .* or another decoder"),
         ({"name": "test_vit"}, "fpn", "no feature maps of several sizes.* or decoder: dpt"),
@@ -161,7 +161,7 @@ def test_batch_of_one_image_says_what_to_change():
     [
         ("resnet19", False, "no encoder 'resnet19', did you mean 'resnet1"),
         ("tu-resnet18", False, r"set arch: \{preset: timm, name: resnet18\}"),
-        ("mobileone_s0", "instagram", r"mobileone_s0 has no weights 'instagram' \(but: imagenet\)"),
+        ("mobileone_s0", "instagram", r"mobileone_s0 has no weights 'instagram'; choose from imagenet"),
         ("resnet18", True, r"resnet18.*or set arch\.pretrained: false"),
     ],
 )

@@ -69,13 +69,13 @@ def test_sides_are_padded_to_what_the_levels_divide(size: tuple[int, int]):
 def test_backbone_that_stops_early_takes_a_decoder_of_fewer_levels():
     shallow = DECODER | {"decoder_channels": [32, 16, 8]}
     assert segmenting(shallow, name="resnet18", output_stride=8)(torch.rand(1, 3, 40, 24), "t").shape == (1, 3, 40, 24)
-    with pytest.raises(MMLError, match=r"decoder\.decoder_channels is \[64, .* has 3 levels"):
+    with pytest.raises(MMLError, match=r"decoder\.decoder_channels is \[64, .* write 3 numbers"):
         segmenting(name="resnet18", output_stride=8)
 
 
 @pytest.mark.parametrize("widths", [[16, 8], [16, 16, 8, 8, 0], 16, None])
 def test_decoder_of_wrong_widths_is_refused(widths: Any):
-    with pytest.raises(MMLError, match=r"decoder_channels is .* has 5 levels, name a width for each"):
+    with pytest.raises(MMLError, match=r"decoder_channels is .*; write 5 numbers above 0, one for each level"):
         segmenting(DECODER | {"decoder_channels": widths})
 
 

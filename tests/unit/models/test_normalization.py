@@ -112,7 +112,7 @@ def test_statistics_of_weights_that_there_are_not_are_refused_in_planning():
 
 def test_weights_that_do_not_say_their_statistics_are_refused(struct: TaskStruct):
     cfg = study({"_target_": f"{__name__}.Unknown"}, normalization="pretrained")
-    with pytest.raises(MMLError, match="by an attribute pretrained_cfg"):
+    with pytest.raises(MMLError, match="no attribute pretrained_cfg"):
         statistics_for(network_of(cfg, struct), cfg, struct)
     with pytest.raises(MMLError, match="take channels in the order BGR"):
         statistics_of({"mean": [0.5] * 3, "std": [0.5] * 3, "input_space": "BGR"}, "old")

@@ -229,7 +229,7 @@ def test_logits_that_happen_to_lie_between_0_and_1_are_no_probabilities():
 def test_metric_of_several_numbers_is_refused():
     metric = own("classification.MultilabelAccuracy", average="none")
     update(metric, "multilabel_classification", torch.rand(2, 2), torch.ones(2, 2))
-    with pytest.raises(MMLError, match="the metric own gives more than one number; set its argument average"):
+    with pytest.raises(MMLError, match="the metric own returns more than one number; set its argument average"):
         value_of("own", metric)
 
 
