@@ -22,6 +22,7 @@ rule preprocess_shard:
         runtime=study.resources.runtime("preprocess_shard", 240),
     params:
         transforms=inputs.transforms,
+        early_pack=inputs.early_pack,  # PREPROCESSED/{dataset}/{pack}-early
         pack=inputs.pack,  # PREPROCESSED/{dataset}/{pack}
         root=inputs.root,  # PREPROCESSED
         manifests=inputs.manifests,  # RAW/{dataset}/dataset.json of any data set

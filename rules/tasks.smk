@@ -37,6 +37,7 @@ rule create_dataset:
     threads: study.resources.threads("create_dataset", 16)
     params:
         data_path=inputs.data_path,
+        early_packs=study.inputs.preprocess.early_packs,  # PREPROCESSED/{dataset}/{pack}-early
         source=inputs.source,
         unpacking=inputs.unpacking,
     message:

@@ -7,6 +7,7 @@ from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
 from mml_lib.files.unpacking import UNPACKED, unpack
 from mml_lib.images.drawing.drawn_masks import draw_masks
+from mml_lib.images.packs.early_packs import EarlyPacks
 from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.steps.open_step import open_step
@@ -22,7 +23,8 @@ folder = Path(snakemake.output.dataset).parent
 check_creator_code(source["creator"], source.get("code", {}), name)
 verify(*snakemake.input.downloads)
 check_made_data(source, folder)
-with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
+images, early_packs = Images(**source.get("images", {})), snakemake.params.early_packs
+with emptied_on_failure(folder, unless=bool(snakemake.input.made)), EarlyPacks(early_packs, images) as early:
     downloads, unpacking = snakemake.input.downloads, snakemake.params.unpacking
     files = unpack(downloads, folder / UNPACKED, unpacking) if downloads else None
     delivery = create(source["creator"], source["arguments"], folder, files, source.get("images_alone", False))
@@ -30,9 +32,8 @@ with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
     delivery = draw_masks(delivery, folder, snakemake.threads)
     for array in folder.glob("*.npy"):
         seal(array)
-    images = Images(**source.get("images", {}))
     delivery = expand_frames(delivery, name, folder, snakemake.threads, images)
-    dataset = survey_images(delivery, name, folder, snakemake.threads, Path(snakemake.params.data_path), images)
+    dataset = survey_images(delivery, name, folder, snakemake.threads, Path(snakemake.params.data_path), images, early)
 
 record_made_data(source, folder)
 dataset.write(snakemake.output.dataset)

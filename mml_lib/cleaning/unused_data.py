@@ -124,13 +124,12 @@ def _packed(fm: MMLFileManager, use: DataUse, going: set[str]) -> Iterator[Unuse
             kept = use.kept or (None if dataset in going else _why_not_packed_again(fm, dataset))
             path = Path(fm.path("packed", dataset=dataset, pack=pack))
             yield Unused("packed images of no study", "packed", [path], fm.data_path, kept=kept, again=BY_ITSELF)
-    shards = [
-        wildcards
-        for wildcards in fm.existing("shard")
-        if not use.uses("packs", (wildcards["dataset"], wildcards["pack"]))
-    ]
-    left = [wildcards for wildcards in fm.existing("shard") if (wildcards["dataset"], wildcards["pack"]) in packed]
-    paths = {Path(fm.path("shard", **wildcards)) for wildcards in (*shards, *left)}
+    paths = {
+        Path(fm.path(key, **wildcards))
+        for key in ("shard", "early_pack")
+        for wildcards in fm.existing(key)
+        if (own := (wildcards["dataset"], wildcards["pack"])) in packed or not use.uses("packs", own)
+    }
     for path in sorted(paths):
         yield Unused("leftover", "shard", [path], fm.data_path, kept=use.kept, again=BY_ITSELF)
 

@@ -138,7 +138,7 @@ def _order_steps(study: Study, workflow: "Workflow") -> None:
 
 def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: bool) -> None:
     """Plan the requested modes, and print their overview the first time."""
-    modes = requested_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
+    modes = study.requested = requested_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
     check_services(study.cfg.notify)
     study.gpus.prepare(workflow, modes)

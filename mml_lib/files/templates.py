@@ -160,6 +160,7 @@ BUILT_IN = (
     AssignmentTemplate("dataset", f"DATA_PATH/RAW/DATASET/{MANIFEST}", removable=False),
     AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
     AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),
+    AssignmentTemplate("early_pack", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-early", directory=True, temp=True),
     AssignmentTemplate("packed", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID", directory=True),
     # kept by a project
     AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),

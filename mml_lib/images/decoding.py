@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.images.conversion.rendering import first_pixel, render
+from mml_lib.images.conversion.rendering import Pixels, first_pixel, render
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.filters import size_of
 from mml_lib.images.findings import Findings
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.mask_files import decode_mask
-from mml_lib.images.readers import as_deep_image, read_samples
+from mml_lib.images.readers import Picture, as_deep_image, read_samples
 from mml_lib.images.transforms import apply, draft_size
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.channel_files import ImageFile
@@ -64,11 +64,7 @@ def decode(
     """
     draft = None if mask is not None else draft_size(transforms)
     samples = read_samples(file, draft=draft, **conversion.reading)
-    with errors_named(file):
-        image, kinds = render(samples, conversion, file)
-    if findings is not None:
-        for kind in kinds:
-            findings.add(kind, file, first_pixel(image))
+    image = _rendered(samples, file, conversion, findings)
     if mask is None:
         return apply(transforms, image, None)
     # Transforms pad with 255, which may be a class here: both change places meanwhile.
@@ -76,6 +72,39 @@ def decode(
     swap[[padding, IGNORE]] = IGNORE, padding
     made, classes = apply(transforms, image, swap[decode_mask(mask, size_of(image), mask_colors)])
     return made, swap[classes]
+
+
+def transform_picture(
+    picture: Picture,
+    file: ImageFile,
+    transforms: Sequence[Mapping[str, Any]],
+    conversion: Conversion,
+    findings: Findings | None = None,
+) -> np.ndarray | None:
+    """Return the transformed image that `decode` returns without a mask, of a file that was read already.
+
+    None: the file has drafts, and `decode` may use one.
+
+    Args:
+        picture: as `read_samples` returns it without a draft.
+        file, transforms, conversion, findings: as for `decode`.
+    """
+    draft = draft_size(transforms)
+    if picture.has_drafts and draft is not None and min(picture.image.size) >= 2 * draft:
+        return None
+    return apply(transforms, _rendered(picture, file, conversion, findings), None)[0]
+
+
+def _rendered(
+    samples: DeepImage | Picture, file: ImageFile | str, conversion: Conversion, findings: Findings | None
+) -> Pixels:
+    """Return the pixels of an image, and add its findings."""
+    with errors_named(file):
+        image, kinds = render(samples, conversion, file)
+    if findings is not None:
+        for kind in kinds:
+            findings.add(kind, file, first_pixel(image))
+    return image
 
 
 def decode_row(

@@ -89,8 +89,7 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
     if size is None:
         _check_room(dataset, rows, transforms, folder)
     with write_whole_folder(folder) as beside, ExitStack() as stack:
-        (beside / PACKED_FORMAT).write_text(json_text("packed", {"pixels": asdict(dataset.pixels)}))
-        packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
+        packer = Packer(dataset, transforms, beside, len(rows), stack)
         step = CHUNK if size else 1  # images of many sizes are written in turn
         chunks = [(rows[start : start + step], start) for start in range(0, len(rows), step)]
         stack.enter_context(kept_memory(threads))
@@ -157,8 +156,16 @@ class _Array:
         self.file.close()
 
 
-class _Packer:
-    """Decodes images, and writes them to the arrays of a folder of packed images."""
+class Packer:
+    """Decodes images, and writes them to the arrays of a folder of packed images.
+
+    Args:
+        dataset: what is packed.
+        transforms: as `transforms.resolve` gives them.
+        folder: where the arrays go.
+        count: number of images.
+        stack: closes the arrays.
+    """
 
     def __init__(
         self,
@@ -166,14 +173,17 @@ class _Packer:
         transforms: Sequence[Mapping[str, Any]],
         folder: Path,
         count: int,
-        size: tuple[int, int] | None,
         stack: ExitStack,
     ):
+        (folder / PACKED_FORMAT).write_text(json_text("packed", {"pixels": asdict(dataset.pixels)}))
+        size = packed_size(transforms)
+
         def array(name: str, kind: npt.DTypeLike, *shape: int) -> _Array:
             return stack.enter_context(_Array(folder / name, kind, (count, *shape)))
 
         self.dataset = dataset
         self.transforms = transforms
+        self.folder = folder
         self.size = size
         self.padding = unused_value(dataset.values or ())
         self.findings = Findings()
@@ -198,6 +208,20 @@ class _Packer:
 
     def _pack(self, row: int, place: int) -> None:
         image, mask = decode_row(self.dataset, row, self.transforms, True, self.padding, self.findings)
+        self.write(row, place, image, mask)
+
+    def write(self, row: int, place: int, image: np.ndarray, mask: np.ndarray | None) -> None:
+        """Write an image with its moments, and its mask where there are masks.
+
+        Args:
+            row: of the data set.
+            place: in the arrays.
+            image: H×W×C, of the type of the data set's pixels.
+            mask: uint8 H×W; None: the sample has none.
+
+        Raises:
+            MMLError: the image has another size than the others.
+        """
         self.moments[place] = _moments(image)
         if self.sized is not None:
             self.sized.write(place, image, self._filled(mask, image.shape[:2]))
@@ -219,7 +243,7 @@ class _Packer:
         return np.full(size, self.padding, np.uint8) if mask is None else mask
 
 
-def _in_parallel(packer: _Packer, chunks: Sequence[tuple[range, int]], threads: int) -> Iterator[int]:
+def _in_parallel(packer: Packer, chunks: Sequence[tuple[range, int]], threads: int) -> Iterator[int]:
     # Pillow decodes and resizes without holding the interpreter's lock, so threads do; processes forked beside the
     # thread that watches over this step could hang.
     with ThreadPoolExecutor(threads) as pool:

@@ -1,12 +1,12 @@
 """Surveying: sizes, depths and values of the images of a data set, and the values of its masks."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from mml_lib.tasks.mask_values import MaskContent, tabulate
 from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.splits.copies import copied_rows
 
+if TYPE_CHECKING:
+    from mml_lib.images.packs.early_packs import EarlyPacks
+
 COUNTED = 16
 """Images whose values a thread counts before it reports, so that counts, and not images, wait in memory."""
 
@@ -42,6 +45,7 @@ def survey_images(
     threads: int,
     data_path: Path | None = None,
     images: Images | None = None,
+    early: "EarlyPacks | None" = None,
 ) -> Dataset:
     """Return a data set with size and digest of each image, their conversion to pixels, and the values in each mask.
 
@@ -56,6 +60,7 @@ def survey_images(
         threads: how many to read with.
         data_path: the data root.
         images: what the study states of the values and channels of images.
+        early: packs the images meanwhile.
 
     Raises:
         MMLError: a file is missing or damaged, a mask has another size than its image, or values or channels of images
@@ -67,11 +72,13 @@ def survey_images(
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with kept_memory(threads), ThreadPoolExecutor(threads) as pool:
-        surveys = list(pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image, images), rows))
+        surveys = list(pool.map(partial(_survey_row, dataset, images=images, early=early), rows))
         headers = [survey.header for survey in surveys]
         digests = [survey.digest for survey in surveys]
         dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
         dataset = replace(dataset, conversion=_choose_conversion(dataset, surveys, images, pool))
+        if early is not None:
+            early.finish(dataset)
         if not TASK_TYPES[delivery.task_type].has_masks:
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
@@ -116,19 +123,37 @@ class ImageSurvey(NamedTuple):
     extent: Extent | None = None
 
 
-def survey_image(file: ImageFile, name: str, images: Images | None = None) -> ImageSurvey:
+def _survey_row(dataset: Dataset, row: int, images: Images, early: "EarlyPacks | None") -> ImageSurvey:
+    use = partial(early.add, dataset, row) if early is not None else None
+    return survey_image(dataset.image_path(row), dataset.delivery.samples[row].image, images, use)
+
+
+def survey_image(
+    file: ImageFile,
+    name: str,
+    images: Images | None = None,
+    use: Callable[[ImageChannels, DeepImage | Picture], None] | None = None,
+) -> ImageSurvey:
     """Return header, digest, channels and extent of an image.
 
     Args:
         file: as for `decode`.
         name: of the image in its data set.
         images: what the study states.
+        use: gets the channels of the image, and the image as its reader gives it.
 
     Raises:
         MMLError: the file is missing or damaged, or its header states another size or type than its pixels have.
     """
     images = images or Images()
     header, image = read_header(file, **_reading(images)), read_samples(file, **_reading(images))
+    survey = _survey(header, image, file, name, images)
+    if use is not None:
+        use(survey.channels, image)
+    return survey
+
+
+def _survey(header: Header, image: DeepImage | Picture, file: ImageFile, name: str, images: Images) -> ImageSurvey:
     values = np.asarray(image.image) if isinstance(image, Picture) else image.values
     is_deep = values.dtype != np.uint8
     if header.size != values.shape[:2] or is_deep != (header.depth != "uint8"):

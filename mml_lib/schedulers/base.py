@@ -145,6 +145,10 @@ class AbstractBaseScheduler(StepHooks, ABC):
         """The tasks that the mode is about: the pivot, or all."""
         return self.study.task_names
 
+    def packs_of(self, dataset: str) -> set[str]:
+        """Return the ids of packs of a data set that the mode certainly needs, so that they can be made early."""
+        return set()
+
     @property
     def trained_tasks(self) -> list[str]:
         """The tasks that networks are trained on."""

@@ -15,6 +15,9 @@ class PreprocessScheduler(AbstractBaseScheduler):
         "train": "networks, predictions and test metrics",
     }
 
+    def packs_of(self, dataset: str) -> set[str]:
+        return {pack_id(self.cfg.preprocessing)}
+
     def create_routine(self) -> None:
         pack = pack_id(self.cfg.preprocessing)
         self.add_tasks()

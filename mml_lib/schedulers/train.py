@@ -67,6 +67,10 @@ class TrainScheduler(AbstractBaseScheduler):
         for task in dict.fromkeys(search.task for search in self.planned_searches):
             self.add("collect_search", task=task)
 
+    def packs_of(self, dataset: str) -> set[str]:
+        tasks = [task for run in self.study.runs.planned.values() for task in run.pipeline.tasks]
+        return {task["pack"] for task in tasks if task["dataset"] == dataset}
+
     @property
     def planned_searches(self) -> list[PlannedSearch]:
         """The searches for the tasks that networks are trained on."""

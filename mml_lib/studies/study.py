@@ -58,6 +58,7 @@ class Study:
         self.resources = RuleResources(self.cfg)
         self.claims = Claims(self.fm.claims_folder, self.cfg.project)
         self.rule_names = RuleNames()
+        self.requested: Sequence[str] = ()  # modes of this Snakemake call, which a cluster job does not know
         self.submitted: SubmittedRuns | None = None  # in a cluster job: runs that need no plan
         self.recorded: Mapping[str, Any] | None = None  # files and values of the study; None: it is not recorded
 

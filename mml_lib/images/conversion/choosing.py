@@ -124,7 +124,22 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
     coloured = [image.file for image in channels if image.has_colour]
     if stated == "grey" and coloured:
         _check_grey(channels, coloured)
-    return ChannelSource(GREY if stated in ("grey", "luma") or (stated != "rgb" and not coloured) else RGB)
+    return ChannelSource(_grey_or_rgb(images, bool(coloured)))
+
+
+def _grey_or_rgb(images: Images, has_colour: bool) -> tuple[str, ...]:
+    return GREY if images.channels in ("grey", "luma") or (images.channels != "rgb" and not has_colour) else RGB
+
+
+def expected_conversion(first: ImageChannels, images: Images) -> Conversion | None:
+    """Return the conversion of a data set whose other images are like the first one, which has 8 bits.
+
+    None: the images decide it together, by their channels or by windows.
+    """
+    if first.number not in (1, 3) or first.names or images.picked is not None or isinstance(images.window, list):
+        return None
+    pixels = PixelFormat(_choose_depth((), None, images), _grey_or_rgb(images, first.has_colour))
+    return Conversion(pixels, stacks_frames=images.frames == "channels")
 
 
 def _warn_of_transposed(channels: Sequence[ImageChannels]) -> None:

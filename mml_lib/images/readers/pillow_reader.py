@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from mml_lib.errors import MMLError
 from mml_lib.images.colours import has_other_bands, to_picture
@@ -111,4 +112,4 @@ def _read_opened(image: Image.Image, file: Path | str, is_whole: bool, draft: in
         # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
         image.draft("RGB", (draft, draft))
     picture, kinds = to_picture(load_upright(image), other_bands)
-    return Picture(picture, [*pages, *kinds])
+    return Picture(picture, [*pages, *kinds], isinstance(image, JpegImageFile))

@@ -28,10 +28,17 @@ class Header(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """An upright image of 8 bits as RGB or grey, and the kinds of its findings."""
+    """An upright image of 8 bits as RGB or grey.
+
+    Args:
+        image: its pixels.
+        findings: kinds of its findings.
+        has_drafts: its file can be decoded at a half of its size or less, which is faster and gives other pixels.
+    """
 
     image: Image.Image
     findings: Sequence[str] = ()
+    has_drafts: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,31 @@ class PreprocessInputs(RuleInputs):
 
     def transforms(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The transforms behind the id of packed images."""
+        return self._transforms(wildcards.pack)
+
+    def _transforms(self, pack: str) -> list[dict[str, Any]]:
         runs = [*self.study.runs.planned.values(), *self.study.runs.old.values()]
         sections = [Preprocessing(**run.pipeline.content["preprocessing"]) for run in runs]
         for section in [self.study.cfg.preprocessing, *sections, *self.study.extractors.preprocessings]:
-            if pack_id(section) == wildcards.pack:
+            if pack_id(section) == pack:
                 return resolve(section)
-        raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")
+        raise MMLError(f"the preprocessing {pack} is part of no run of the study")
+
+    def early_packs(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, list[dict[str, Any]]]:
+        """The transforms of packs that can be made while a data set is created, by the folder of the early pack."""
+        if self.study.cfg.preprocess_shards != 1:
+            return {}
+        modes = map(self.study.scheduler, self.study.requested)
+        packs = sorted({pack for mode in modes for pack in mode.packs_of(wildcards.dataset)})
+        return {
+            self.fm.path("early_pack", dataset=wildcards.dataset, pack=pack): self._transforms(pack)
+            for pack in packs
+            if not Path(self.fm.path("packed", dataset=wildcards.dataset, pack=pack)).exists()
+        }
+
+    def early_pack(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The pack that may have been made while the data set was created."""
+        return self.fm.path("early_pack", dataset=wildcards.dataset, pack=wildcards.pack)
 
     def root(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The folder of all packed images, some of which may have the same content: none of them is needed."""

@@ -14,6 +14,7 @@ from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
+from mml_lib.studies.study import Study
 from tests.support.places import REPOSITORY
 from tests.support.small_projects import small_study
 
@@ -85,3 +86,28 @@ def test_local_rules_are_rules():
     rules = {name for text in [*RULES.values(), snakefile] for name in re.findall(r"\b(?:rule|as) (\w+)", text)}
     assert local
     assert set(local) <= rules
+
+
+def test_packs_of_planned_runs_are_made_early_unless_they_exist_or_are_packed_in_shards(tmp_path: Path):
+    sweep = {"preprocessing.size": [32, 64]}
+    study = small_study(tmp_path, sweep=sweep)
+    dataset = study.task("shapes").dataset
+    wildcards: Any = SimpleNamespace(dataset=dataset)
+    study.requested = ["create", "train"]
+    assert study.scheduler("train").commands
+
+    def early(study: Study) -> dict[str, list[dict[str, Any]]]:
+        return study.inputs.preprocess.early_packs(wildcards, output=[])
+
+    packs = early(study)
+    assert [transforms[0]["size"] for transforms in packs.values()] in ([[32, 32], [64, 64]], [[64, 64], [32, 32]])
+    pack = Path(next(iter(packs))).name.removesuffix("-early")
+    assert study.inputs.preprocess.early_pack(SimpleNamespace(dataset=dataset, pack=pack), output=[]) in packs
+    Path(study.fm.path("packed", dataset=dataset, pack=pack)).mkdir(parents=True)
+    assert len(early(study)) == 1
+
+    study.requested = ["create"]
+    assert early(study) == {}
+    shards = small_study(tmp_path, sweep=sweep, preprocess_shards=2)
+    shards.requested = ["train"]
+    assert (len(shards.scheduler("train").commands) > 1, early(shards)) == (True, {})

@@ -1,0 +1,1 @@
+"""Packs that are made while a data set is created."""
