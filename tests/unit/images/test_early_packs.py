@@ -14,6 +14,7 @@ from PIL import Image
 from mml_lib.config.image_options import Images
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
+from mml_lib.files.atomic import part_of
 from mml_lib.images import decoding, surveying
 from mml_lib.images.packing import Packer, pack
 from mml_lib.images.packs.early_packs import EarlyPacks, take_early_pack
@@ -165,8 +166,12 @@ def test_early_pack_of_other_images_is_removed(tmp_path: Path):
 
 
 def test_new_survey_replaces_early_packs(tmp_path: Path):
+    unfinished = part_of(tmp_path / "packs/p-early")  # of a killed process
+    unfinished = unfinished.with_name(unfinished.name.replace(str(os.getpid()), str(2**22 + 1)))
+    unfinished.mkdir(parents=True)
     for name, file in (("d", COLOUR), ("e", OPACITY)):
         dataset = survey(tmp_path / name, deliver(tmp_path / name, {"a.png": file}))
+    assert os.listdir(tmp_path / "packs") == ["p-early"]
     assert same_packs(tmp_path, dataset)
 
 
