@@ -1,6 +1,6 @@
 """Baselines on features: nearest neighbours and linear probes, fitted on the training samples of a fold.
 
-scikit-learn is imported late, as it takes a second.
+scikit-learn is imported in functions, because its import takes a second.
 """
 
 from collections.abc import Callable
@@ -16,24 +16,24 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 
 NEIGHBOURS = 20
-"""Neighbours that vote, weighted as by Wu et al., Unsupervised Feature Learning via Non-Parametric Instance
-Discrimination, 2018."""
+"""Number of neighbours that vote, with the weights of Wu et al. (Unsupervised Feature Learning via Non-Parametric
+Instance Discrimination, 2018)."""
 
 TEMPERATURE = 0.07
-"""Of the weights: a neighbour counts with exp(cosine similarity / temperature)."""
+"""Temperature of the weights of neighbours, exp(cosine similarity / temperature)."""
 
 
 @dataclass(frozen=True)
 class FoldFeatures:
-    """Standardised features and targets of a task beside one of its folds.
+    """Features and targets of a task, with one fold left out of the training samples.
 
     Args:
         task: the task.
-        features: its pooled features.
+        features: pooled features of the task.
         fold: fold that is left out of the fit.
 
     Raises:
-        MMLError: the features are of other samples, of tokens, or no training sample has a label.
+        MMLError: the features are of other samples, or of tokens; or no training sample has a label.
     """
 
     task: TaskDescription
@@ -44,9 +44,9 @@ class FoldFeatures:
         self.features.check_samples(self.task)
         if self.features.values.ndim != 2:
             raise MMLError("features.pooling: baselines need one vector per image; set it to pooled")
-        if not self._learned.any():
+        if not self._training_rows.any():
             name = self.task.header["name"]
-            raise MMLError(f"task {name} has no labelled training sample beside those of fold {self.fold}")
+            raise MMLError(f"task {name} has no labelled training sample outside fold {self.fold}; label some")
 
     @property
     def target(self) -> str:
@@ -59,25 +59,25 @@ class FoldFeatures:
         return values if values.dtype.kind == "i" else values.astype(np.float32)
 
     @property
-    def _learned(self) -> np.ndarray:
+    def _training_rows(self) -> np.ndarray:
         training = self.task.column["split"] == "train"
         labelled = is_labelled(self.task.header["task_type"], self._targets)
         return training & (self.task.column["fold"] != self.fold) & labelled
 
     def rows(self, split: str) -> np.ndarray:
-        """Return the mask of the samples of a split; `val`: those of the fold."""
+        """Return the samples of a split, N (bool); `val` is the fold."""
         splits = self.task.column["split"]
         return (splits == "train") & (self.task.column["fold"] == self.fold) if split == "val" else splits == split
 
     @property
     def scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the training samples, 1 where they are constant, D each."""
-        values = self.features.values[self._learned]
+        """Mean and standard deviation of the training samples, D each; the deviation is 1 for constant features."""
+        values = self.features.values[self._training_rows]
         std = values.std(axis=0)
         return values.mean(axis=0), np.where(std > 0, std, 1)
 
     def standardised(self, rows: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """Return standardised features of some samples, float64."""
+        """Return standardised features of the selected samples, M×D (float64)."""
         return ((self.features.values[rows] - mean) / std).astype(np.float64)
 
     @property
@@ -87,21 +87,21 @@ class FoldFeatures:
 
     @property
     def training(self) -> Training:
-        """The training samples."""
-        learned = self._learned
-        weights = np.ones(len(learned)) if self.task.weights is None else self.task.weights
-        standardised = self.standardised(learned, *self.scale)
-        return Training(standardised, self._targets[learned], weights[learned], self.outputs)
+        """Training samples, standardised."""
+        rows = self._training_rows
+        weights = np.ones(len(rows)) if self.task.weights is None else self.task.weights
+        standardised = self.standardised(rows, *self.scale)
+        return Training(standardised, self._targets[rows], weights[rows], self.outputs)
 
     def predictions(self, logits: np.ndarray, split: str) -> Predictions:
-        """Return outputs of a split, M×classes, as predictions."""
+        """Return predictions with the outputs of a split, M×classes."""
         part = self.rows(split)
         ids, kind = np.array(self.task.samples["id"])[part], self.task.header["task_type"]
         return Predictions(logits.astype(np.float32), self._targets[part], ids, kind)
 
 
 def fit_linear_probe(task: TaskDescription, features: Features, fold: int, penalty: float | None = None) -> LinearProbe:
-    """Return a linear probe that is fitted on the training samples of a fold.
+    """Return a linear probe that is fitted on the training samples outside a fold.
 
     Args:
         task: the task.
@@ -112,8 +112,8 @@ def fit_linear_probe(task: TaskDescription, features: Features, fold: int, penal
     Raises:
         MMLError: the features do not suit the task, or no training sample has a label.
     """
-    beside = FoldFeatures(task, features, fold)
-    return LinearProbe(*beside.scale, *PROBES[beside.target](beside.training, penalty))
+    fold_features = FoldFeatures(task, features, fold)
+    return LinearProbe(*fold_features.scale, *PROBES[fold_features.target](fold_features.training, penalty))
 
 
 def predict_by_probe(
@@ -131,14 +131,14 @@ def predict_by_probe(
     Raises:
         MMLError: features and probe have different dimensions.
     """
-    beside = FoldFeatures(task, features, fold)
+    fold_features = FoldFeatures(task, features, fold)
     if features.values.shape[1] != len(probe.mean):
         raise MMLError(
             f"the probe of {task.header['name']} has {len(probe.mean)} dimensions, its features have "
             f"{features.values.shape[1]}; remove the probe, and run the study again"
         )
-    part = beside.standardised(beside.rows(split), probe.mean, probe.std)
-    return beside.predictions(probe.outputs(beside.target, part, beside.outputs), split)
+    part = fold_features.standardised(fold_features.rows(split), probe.mean, probe.std)
+    return fold_features.predictions(probe.outputs(fold_features.target, part, fold_features.outputs), split)
 
 
 def predict_by_neighbours(
@@ -156,29 +156,29 @@ def predict_by_neighbours(
     Raises:
         MMLError: the features do not suit the task, or there are fewer training samples.
     """
-    beside = FoldFeatures(task, features, fold)
-    training = beside.training
+    fold_features = FoldFeatures(task, features, fold)
+    training = fold_features.training
     if neighbours is not None:
         check_neighbours(task.header["name"], len(training.features), neighbours)
-    part = beside.standardised(beside.rows(split), *beside.scale)
-    return beside.predictions(VOTES[beside.target](training, part, neighbours or NEIGHBOURS), split)
+    part = fold_features.standardised(fold_features.rows(split), *fold_features.scale)
+    return fold_features.predictions(VOTES[fold_features.target](training, part, neighbours or NEIGHBOURS), split)
 
 
 def check_neighbours(task: str, samples: int, neighbours: int) -> None:
-    """Refuse more neighbours than training samples.
+    """Check that there are enough training samples.
 
     Args:
         task: name of the task.
-        samples: number of training samples beside a fold.
+        samples: number of training samples outside a fold.
         neighbours: number of neighbours.
 
     Raises:
-        MMLError: there are more.
+        MMLError: there are fewer samples than neighbours.
     """
     if samples < neighbours:
         raise MMLError(
-            f"mode.feature_baselines: {neighbours} neighbours of {task}, which has {samples:,} training samples beside "
-            "a fold; lower neighbours"
+            f"mode.feature_baselines: {neighbours} neighbours are more than the {samples:,} training samples of {task} "
+            "outside a fold; lower neighbours"
         )
 
 
@@ -186,9 +186,15 @@ def check_neighbours(task: str, samples: int, neighbours: int) -> None:
 
 
 def _votes(training: Training, targets: np.ndarray, part: np.ndarray, number: int) -> np.ndarray:
-    """Return the weighted means of targets (N×K; NaN unknown) over the neighbours of each sample, M×K.
+    """Return the weighted means of targets over the neighbours of each sample, M×K.
 
-    The mean over all training samples counts as one further neighbour of the largest possible weight.
+    The mean over all training samples counts as one additional neighbour with the largest weight.
+
+    Args:
+        training: training samples.
+        targets: targets, N×K; NaN if unknown.
+        part: standardised features of the samples to predict, M×D.
+        number: number of neighbours.
     """
     from sklearn.neighbors import NearestNeighbors
 

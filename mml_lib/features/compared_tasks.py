@@ -1,4 +1,4 @@
-"""Data of tasks for measures of distance, from their files."""
+"""Data of tasks for measures of distances, read from their files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription, read_header
 
 HELD_BYTES = 3 * 10**9
-"""Features, or summaries of them, that are held in memory."""
+"""Size of features, or of their summaries, that are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class ComparedFiles:
 
     Args:
         measure: the measure.
-        descriptions: description by task.
-        features: features by task; for measures of source networks by source and target.
-        parameters: weights by source, for measures of their probabilities.
-        fisher: Fisher information by task, for measures of it.
+        descriptions: path of the description by task.
+        features: path of features by task; by source and target for measures of source networks.
+        parameters: path of weights by source, for measures of probabilities.
+        fisher: path of the Fisher information by task, for measures that use it.
     """
 
     measure: Measure
@@ -55,18 +55,19 @@ class ComparedFiles:
 
         Args:
             measure: the measure.
-            tasks: descriptions of the tasks by name.
+            tasks: paths of descriptions by task.
             pairs: names of source and target.
-            features: features in the order of tasks, for measures of source networks in that of pairs; may be empty.
-            parameters: weights in the order of sources; may be empty.
-            fisher: Fisher information in the order of tasks; may be empty.
+            features: paths of features in the order of tasks, or of pairs for measures of source networks; may be
+                empty.
+            parameters: paths of weights in the order of sources; may be empty.
+            fisher: paths of Fisher information in the order of tasks; may be empty.
         """
         sources = list(dict.fromkeys(source for source, _ in pairs))
-        of_features: Sequence[Any] = pairs if measure.of_source_networks else list(tasks)
+        keys: Sequence[Any] = pairs if measure.of_source_networks else list(tasks)
         return cls(
             measure,
             tasks,
-            dict(zip(of_features, features, strict=True)) if features else {},
+            dict(zip(keys, features, strict=True)) if features else {},
             dict(zip(sources, parameters, strict=True)) if parameters else {},
             dict(zip(tasks, fisher, strict=True)) if fisher else {},
         )
@@ -76,7 +77,7 @@ class ComparedFiles:
         return task_data(self.descriptions[name], self.features.get(name), self.fisher.get(name))
 
     def pair(self, source: str, target: str) -> tuple[TaskData, TaskData]:
-        """Return the data of source and target, of the target by the source's network."""
+        """Return the data of source and target, with features of the target by the source's network."""
         data = task_data(self.descriptions[target], self.features[source, target], labelled=True)
         if source in self.parameters and data.features is not None:
             probabilities = head_probabilities(data.features, self.parameters[source], source)
@@ -85,12 +86,12 @@ class ComparedFiles:
 
     @property
     def held(self) -> int:
-        """Number of tasks whose features, or summaries of them, are held in memory."""
+        """Number of tasks whose features, or summaries of them, are kept in memory."""
         largest = max((Path(path).stat().st_size for path in self.features.values()), default=1)
         return max(2, HELD_BYTES // largest)
 
     def definition(self, source: str, target: str, options: Any) -> str:
-        """Return the digest of all that decides the distance of two tasks."""
+        """Return the digest of everything that determines the distance of two tasks."""
         measure = self.measure
         content: dict[str, Any] = {"measure": measure.name, "version": measure.version, "code": measure.code}
         content["options"] = options.content
@@ -112,22 +113,22 @@ class ComparedFiles:
 
 
 SPLITS = ("train", "unlabelled", "test")
-"""Splits of the compared samples: the first that a task has. Test samples are compared only if there are no others."""
+"""Splits of the compared samples, of which the first non-empty one is used."""
 
 
 def task_data(
     description: str, features: str | None = None, fisher: str | None = None, labelled: bool = False
 ) -> TaskData:
-    """Return the data of a task that measures take.
+    """Return the data of a task for measures.
 
     Args:
-        description: file of its description.
-        features: file of its features; None: the measure reads none.
-        fisher: file of its Fisher information; None: the measure reads none.
-        labelled: take the samples with labels alone, and their labels.
+        description: path of the task description.
+        features: path of the features; None if the measure does not use them.
+        fisher: path of the Fisher information; None if the measure does not use it.
+        labelled: True for labelled samples only, with their labels.
 
     Raises:
-        MMLError: a file is damaged, or features and description have other samples.
+        MMLError: a file is damaged, or features and description have different samples.
     """
     task = TaskDescription.read(description)
     data: dict[str, Any] = {"name": task.header["name"], "keywords": task.header["keywords"] or ()}
@@ -154,7 +155,7 @@ def _of_samples(task: TaskDescription, features: Features, labelled: bool) -> di
 
 
 def _folds(features: Features, rows: np.ndarray) -> np.ndarray | None:
-    """Return the folds of some samples; None where there is one fold, so that no sample is outside of it."""
+    """Return the folds of samples; None if there is only one fold."""
     folds = features.folds[rows]
     return folds if len(np.unique(folds)) > 1 else None
 

@@ -21,11 +21,11 @@ class Features:
     """Features of the samples of a task, in the order of its description.
 
     Args:
-        ids: sample ids, N.
+        ids: ids of the samples, N.
         splits: split of each sample, N: `train`, `test` or `unlabelled`.
-        folds: validation fold of each training sample, -1 of others (int32, N).
-        values: float32; N×D of pooled features, N×T×D of tokens.
-        extractor: name of the backbone, with the digest of all that decides the values.
+        folds: validation fold of each training sample, -1 for others, N (int32).
+        values: pooled features, N×D, or features of tokens, N×T×D (float32).
+        extractor: name of the backbone, with the digest of everything that determines the values.
         task: name of the task.
         task_id: id of the task.
     """
@@ -44,7 +44,7 @@ class Features:
 
         Args:
             task: the task.
-            values: in the order of its samples.
+            values: features in the order of its samples.
             extractor: name of the extractor.
         """
         samples = task.samples
@@ -54,26 +54,26 @@ class Features:
         )
 
     def of_split(self, *splits: str) -> np.ndarray:
-        """Return the numbers of the samples of some splits, in their order (int64)."""
+        """Return the indices of the samples of splits, in their order (int64)."""
         return np.flatnonzero(np.isin(self.splits, splits))
 
     def check_samples(self, task: TaskDescription) -> None:
-        """Refuse features of other samples than a task has, or in another order.
+        """Check that the features are of the samples of a task, in their order.
 
         Raises:
-            MMLError: they are.
+            MMLError: samples or their order differ.
         """
         if self.ids != list(task.samples["id"]):
             raise MMLError(
                 f"the features of {self.task or task.header['name']} are of other samples than the task "
-                f"{task.header['name']} has; extract them anew: snakemake --forcerun extract_features"
+                f"{task.header['name']} has; extract them again: snakemake --forcerun extract_features"
             )
 
     def save(self, path: str | Path) -> None:
-        """Write the features, whole or not at all. A memory map of values is written part by part."""
-        with write_whole(path) as beside:
+        """Write the features atomically. A memory map of values is written in parts."""
+        with write_whole(path) as temporary:
             np.savez(
-                beside,
+                temporary,
                 **FORMAT.stamp,
                 task=np.str_(self.task),
                 task_id=np.str_(self.task_id),
@@ -86,7 +86,7 @@ class Features:
 
     @classmethod
     def load(cls, path: str | Path) -> "Features":
-        """Read features; pickled arrays are refused.
+        """Read features. Pickled arrays are refused.
 
         Raises:
             MMLError: the file is missing, damaged, or of another format.

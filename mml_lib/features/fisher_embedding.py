@@ -15,12 +15,12 @@ FORMAT = FORMATS["fisher"]
 
 @dataclass(frozen=True, eq=False)
 class FisherEmbedding:
-    """Diagonal Fisher information of a backbone for a task, the mean of each filter of its weights.
+    """Diagonal Fisher information of a backbone for a task, averaged within each filter of its weights.
 
     Args:
-        values: float64, one for each filter.
-        backbone: digest of the backbone's weights; those of different backbones are not compared.
-        samples: number of samples that it is averaged over.
+        values: mean of each filter, F (float64).
+        backbone: digest of the backbone's weights. Embeddings of different backbones are not compared.
+        samples: number of samples in the average.
     """
 
     values: np.ndarray
@@ -28,10 +28,11 @@ class FisherEmbedding:
     samples: int
 
     def write(self, path: str | Path) -> None:
+        """Write the embedding as `.npz`, atomically."""
         arrays: dict[str, Any] = {"values": self.values, "backbone": np.str_(self.backbone)}
         arrays["samples"] = np.int64(self.samples)
-        with write_whole(path) as beside:
-            np.savez(beside, **FORMAT.stamp, **arrays)
+        with write_whole(path) as temporary:
+            np.savez(temporary, **FORMAT.stamp, **arrays)
 
     @classmethod
     def read(cls, path: str | Path) -> "FisherEmbedding":

@@ -1,6 +1,6 @@
 """Linear probes: logistic and ridge regressions on standardised features, and their files.
 
-scikit-learn is imported late, as it takes a second.
+scikit-learn is imported in functions, because its import takes a second.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ PENALTY = 10.0
 """L2 penalty of a logistic regression on standardised features: the inverse of `C` of scikit-learn."""
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
-"""L2 penalties of a ridge regression, the best of which leave-one-out errors choose."""
+"""L2 penalties of a ridge regression. Leave-one-out errors choose the best one."""
 
 LEAST = 1e-6
-"""Probability of a class that no training sample has."""
+"""Least probability, which classes without training samples have."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Training:
 
 
 Fitted = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Coefficients (K×D), intercepts (K) and, of classes, the indices of those with training samples."""
+"""Coefficients (K×D), intercepts (K), and indices of the classes with training samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,12 @@ class LinearProbe:
     """A fitted linear probe.
 
     Args:
-        mean: mean of the training samples, D.
-        std: their standard deviation, D.
-        coefficients: of standardised features, K×D: a row for each class (two classes: one), label or value.
-        intercepts: K.
-        classes: indices of the classes that training samples have; empty for labels and values.
+        mean: mean of the features of training samples, D.
+        std: standard deviation of the features of training samples, D.
+        coefficients: coefficients of standardised features, K×D: a row for each class (one row for two classes), label
+            or value.
+        intercepts: intercepts, K.
+        classes: indices of the classes with training samples; empty for labels and values.
     """
 
     mean: np.ndarray
@@ -94,8 +95,9 @@ class LinearProbe:
         return model
 
     def write(self, path: str | Path) -> None:
-        with write_whole(path) as beside:
-            np.savez(beside, **FORMAT.stamp, **vars(self))
+        """Write the probe as `.npz`, atomically."""
+        with write_whole(path) as temporary:
+            np.savez(temporary, **FORMAT.stamp, **vars(self))
 
     @classmethod
     def read(cls, path: str | Path) -> "LinearProbe":
@@ -109,7 +111,7 @@ class LinearProbe:
 
 
 def _fit_classes(training: Training, penalty: float | None) -> Fitted:
-    """Fit a multinomial logistic regression; with one class there is nothing to fit."""
+    """Return a multinomial logistic regression; coefficients of 0 for a single class."""
     present = np.unique(training.targets)
     if len(present) == 1:
         return np.zeros((1, training.features.shape[1])), np.zeros(1), present
@@ -118,7 +120,7 @@ def _fit_classes(training: Training, penalty: float | None) -> Fitted:
 
 
 def _fit_labels(training: Training, penalty: float | None) -> Fitted:
-    """Fit a logistic regression of each label; one that is always or never there has the logit of its share."""
+    """Return a logistic regression of each label. A constant label has the logit of its frequency as intercept."""
     fits = [_fit_label(training, label, penalty) for label in training.targets.T]
     coefficients, intercepts = (np.array(parts) for parts in zip(*fits, strict=True))
     return coefficients, intercepts, np.zeros(0, np.int64)
@@ -135,7 +137,7 @@ def _fit_label(training: Training, label: np.ndarray, penalty: float | None) -> 
 
 
 def _fit_values(training: Training, penalty: float | None) -> Fitted:
-    """Fit a ridge regression."""
+    """Return a ridge regression."""
     from sklearn.linear_model import Ridge, RidgeCV
 
     model = RidgeCV(PENALTIES) if penalty is None else Ridge(penalty)

@@ -1,4 +1,4 @@
-"""Part store: values of an extraction on the disk, batch by batch, from which an interrupted one goes on."""
+"""Part store: values of an extraction on disk, batch by batch, from which an interrupted extraction continues."""
 
 import json
 import shutil
@@ -17,15 +17,15 @@ VALUES = "values.npy"
 DONE = "done.npy"
 
 FLUSHED_EVERY = 5.0
-"""Seconds of work that a kill costs at most."""
+"""Seconds between flushes to the disk: the largest loss of work by a kill."""
 
 
 class PartStore:
     """Values of samples in a memory map. A sample counts as done after its values are on the disk.
 
     Args:
-        folder: folder of the store; one of another extraction is emptied.
-        key: what decides the values.
+        folder: folder of the store. A store of another extraction is removed.
+        key: everything that determines the values.
         count: number of samples, N.
     """
 
@@ -53,7 +53,7 @@ class PartStore:
         return {"key": self.key, "count": self.count}
 
     def _create(self, shape: tuple[int, ...]) -> None:
-        """Create the arrays for values of a shape. The state is written last, so that half a store is none."""
+        """Create the arrays for values of a shape. The state is written last, so an incomplete store is not used."""
         self.folder.mkdir(parents=True)
         for name, dtype, size in ((VALUES, np.float32, (self.count, *shape)), (DONE, np.bool_, (self.count,))):
             open_memmap(self.folder / name, "w+", dtype=dtype, shape=size).flush()
@@ -65,21 +65,21 @@ class PartStore:
 
     @property
     def values(self) -> np.memmap:
-        """Values of all samples, N×…; those of samples that are not done are 0."""
+        """Values of all samples, N×… (float32); 0 for samples that are not done."""
         assert self._values is not None, "no values have been added"
         return self._values
 
     @property
     def num_done(self) -> int:
-        """Number of samples whose values are there."""
+        """Number of samples whose values are on the disk."""
         return 0 if self._done is None else int(self._done.sum())
 
     def is_done(self, positions: np.ndarray) -> bool:
-        """Return True if the values of these samples are there."""
+        """Return True if the values of these samples are on the disk."""
         return self._done is not None and bool(self._done[positions].all())
 
     def add(self, positions: np.ndarray, values: np.ndarray) -> None:
-        """Add the values of some samples, B×…, of the same shape for all."""
+        """Add the values of samples, B×…. All samples have values of the same shape."""
         if self._values is None:
             self._create(values.shape[1:])
         self.values[positions] = values
@@ -88,7 +88,7 @@ class PartStore:
             self.flush()
 
     def flush(self) -> None:
-        """Write values to the disk, and then that they are there."""
+        """Write values to the disk, and then mark their samples as done."""
         if self._done is None or not self._waiting:
             return
         self.values.flush()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torch modules that need torchvision)
@@ -18,26 +19,26 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.training.module import MMLModule
 
 GRADIENTS = 2**26
-"""Most values of gradients in memory at a time: 256 MiB."""
+"""Largest number of gradient values in memory at a time: 256 MiB."""
 
 BATCH = 32
-"""Images that are read at a time."""
+"""Number of images that are read at a time."""
 
 SAMPLES = 500
-"""Most images of a task that its Fisher information is averaged over."""
+"""Largest number of images that the Fisher information of a task is averaged over."""
 
 DIRECTIONS = 16
-"""Random directions of a sample; the expectation over labels is exact for tasks with no more outputs."""
+"""Number of random directions per sample. The expectation over labels is exact for tasks with fewer outputs."""
 
 
 def embed_task(model: MMLModule, images: TaskImages, seed: int, device: torch.device) -> FisherEmbedding:
     """Return the Fisher embedding of a task.
 
     Args:
-        model: a network with a trained head for the task.
-        images: images of the task, of which `SAMPLES` are drawn at most.
-        seed: seed of the draw, and of random directions.
-        device: where to compute.
+        model: network with a trained head for the task.
+        images: images of the task, of which at most `SAMPLES` are drawn.
+        seed: seed of the draw and of random directions.
+        device: device of the computation.
 
     Raises:
         MMLError: the information is not finite, or 0 for all weights.
@@ -59,61 +60,69 @@ def fisher_information(
 ) -> torch.Tensor:
     """Return the diagonal Fisher information of a backbone's weights, averaged over samples and within each filter.
 
-    It is E_x E_y (∂ log p(y|x) / ∂w)², with labels y as the network itself predicts them: no label is read. The
-    expectation over y is exact for tasks with at most `directions` outputs. Otherwise it is estimated by so many random
+    It is E_x E_y (∂ log p(y|x) / ∂w)², with y distributed as the network predicts, so that labels are not needed. The
+    expectation over y is exact for tasks with at most `directions` outputs. Otherwise it is estimated by random
     directions: with independent signs s, the square of Σ s·√p·∂ log p has this expectation.
 
-    Labels of a multi-label classification and pixels of a segmentation are independent given x; the value of a
-    regression is normally distributed with the standard deviation of its training targets.
+    Labels of a multi-label classification and pixels of a segmentation are assumed independent given x. The value of a
+    regression is assumed normally distributed with the standard deviation of its training targets.
 
     Args:
-        network: a backbone with a head for the task.
+        network: backbone with a head for the task.
         task: name of the task.
         batches: normalised images, N×C×H×W each, on the network's device.
-        directions: number of random directions of a sample.
-        seed: seed of these.
+        directions: number of random directions per sample.
+        seed: seed of the directions.
 
     Returns:
-        F float64 on the CPU: for each filter of each weight of the backbone, in their order, the mean over its values.
+        The mean over the values of each filter of each weight of the backbone, in their order, F (float64, CPU).
     """
     network.eval()
-    weights = {
-        f"backbone.{name}": parameter.detach()
-        for name, parameter in network.backbone.named_parameters()
-        if name.rpartition(".")[2] == "weight"
-    }
+    weights = _backbone_weights(network)
     chunk = max(1, GRADIENTS // sum(weight.numel() for weight in weights.values()))
     generator = torch.Generator().manual_seed(seed)
-
-    def of_sample(image: torch.Tensor, signs: torch.Tensor) -> list[torch.Tensor]:
-        """Return the squared gradients of one sample, means of each filter, summed over directions."""
-
-        def scores(current: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-            outputs = functional_call(network, current, (image[None], task), strict=False)[0]
-            return _scores(outputs.float(), network.heads[task])
-
-        values, pull, probabilities = vjp(scores, weights, has_aux=True)
-        sums = [torch.zeros(len(weight), device=image.device) for weight in weights.values()]
-        for sign in signs:
-            (gradients,) = pull((sign * probabilities.sqrt()).to(values.dtype))
-            sums = [total + _of_filters(gradients[name]) for total, name in zip(sums, weights, strict=True)]
-        return sums
-
+    sample_squares = partial(_sample_squares, network, task, weights)
     total: torch.Tensor | None = None
     number = 0
     for batch in batches:
         for images in batch.split(chunk):
             signs, divisor = _directions(network, task, images, directions, generator)
-            squares = vmap(of_sample)(images, signs)
+            squares = vmap(sample_squares)(images, signs)
             part = torch.cat([square.double().sum(dim=0) for square in squares]).cpu() / divisor
             total = part if total is None else total + part
             number += len(images)
-    assert total is not None, "there is a sample at least"
+    assert total is not None, "tasks have samples"
     return total / number
 
 
+def _backbone_weights(network: Network) -> dict[str, torch.Tensor]:
+    """Return the weights of the backbone by their names in the network, without biases."""
+    return {
+        f"backbone.{name}": parameter.detach()
+        for name, parameter in network.backbone.named_parameters()
+        if name.rpartition(".")[2] == "weight"
+    }
+
+
+def _sample_squares(
+    network: Network, task: str, weights: dict[str, torch.Tensor], image: torch.Tensor, signs: torch.Tensor
+) -> list[torch.Tensor]:
+    """Return the mean squared gradients of each filter of each weight for one sample, summed over directions."""
+
+    def scores(current: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs = functional_call(network, current, (image[None], task), strict=False)[0]
+        return _scores(outputs.float(), network.heads[task])
+
+    values, pull_back, probabilities = vjp(scores, weights, has_aux=True)
+    sums = [torch.zeros(len(weight), device=image.device) for weight in weights.values()]
+    for sign in signs:
+        (gradients,) = pull_back((sign * probabilities.sqrt()).to(values.dtype))
+        sums = [total + _filter_squares(gradients[name]) for total, name in zip(sums, weights, strict=True)]
+    return sums
+
+
 def backbone_digest(network: Network) -> str:
-    """Return 16 digits of a digest of a backbone's weights: Fisher information of different ones is not compared."""
+    """Return 16 digits of a digest of a backbone's weights, as different backbones are not comparable."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.backbone.state_dict().items()):
         digest.update(name.encode())
@@ -122,7 +131,7 @@ def backbone_digest(network: Network) -> str:
 
 
 def _scores(outputs: torch.Tensor, head: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return scores of a sample, and weights: the Fisher information is the weighted sum of their squared gradients.
+    """Return the scores of a sample, and their weights in the sum of squared gradients, the Fisher information.
 
     Args:
         outputs: logits of classes or labels, values, or logits of classes of pixels (classes×H×W).
@@ -142,7 +151,7 @@ def _scores(outputs: torch.Tensor, head: dict[str, Any]) -> tuple[torch.Tensor, 
 def _directions(
     network: Network, task: str, images: torch.Tensor, directions: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, int]:
-    """Return the signs of the outputs in each direction, N×K×outputs, and the number to divide the squares by."""
+    """Return the signs of the outputs in each direction, N×K×outputs, and the divisor of the squares."""
     kind = TASK_TYPES[network.heads[task]["task_type"]]
     shape = (network.heads[task]["outputs"], *(images.shape[2:] if kind.has_masks else ()))
     if not kind.has_masks and shape[0] <= directions:
@@ -151,6 +160,6 @@ def _directions(
     return signs.to(images.device, torch.float32), directions
 
 
-def _of_filters(gradient: torch.Tensor) -> torch.Tensor:
-    """Return the mean square of each filter of a gradient: over all dimensions but the first."""
+def _filter_squares(gradient: torch.Tensor) -> torch.Tensor:
+    """Return the mean square of each filter of a gradient, over all dimensions except the first."""
     return gradient.square().flatten(1).mean(dim=1) if gradient.ndim > 1 else gradient.square()

@@ -1,4 +1,4 @@
-"""Frozen backbones: networks that turn images into features and learn nothing."""
+"""Frozen backbones: networks that compute features of images, and are not trained."""
 
 import re
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ class FrozenBackbone(nn.Module):
     """A backbone with the normalisation that its weights were trained with.
 
     Args:
-        network: the network; its heads are not used.
-        statistics: by which images are normalised.
-        tokens: return a feature for each token, or for each position of the last map, instead of one for the image.
+        network: the network, whose heads are not used.
+        statistics: statistics for the normalisation of images.
+        tokens: True for one feature per token, or per position of the last map, instead of one per image.
     """
 
     def __init__(self, network: Network, statistics: Statistics, tokens: bool = False):
@@ -34,7 +34,7 @@ class FrozenBackbone(nn.Module):
         self.register_buffer("std", torch.tensor(statistics.std).view(1, -1, 1, 1))
 
     def forward(self, images: torch.Tensor, task: str = "") -> torch.Tensor:
-        """Return features for packed images N×C×H×W: N×D, or N×T×D of tokens.
+        """Return features of packed images N×C×H×W: N×D, or N×T×D for tokens (float32).
 
         Raises:
             MMLError: the images do not fit the network, or it has no such features.
@@ -44,7 +44,7 @@ class FrozenBackbone(nn.Module):
         try:
             features = self.network.run_backbone(compute, (floats - self.mean) / self.std)
         except MMLError as error:
-            raise _of_features(error) from error
+            raise _with_keys_of_features(error) from error
         if not isinstance(features, torch.Tensor) or features.ndim != (3 if self.tokens else 2):
             raise self._without("tokens" if self.tokens else "pooled")
         return features
@@ -73,17 +73,17 @@ class FrozenBackbone(nn.Module):
 
 
 def build_backbone(arch: Mapping[str, Any], channels: int | None, seed: int) -> Network:
-    """Return a network without heads: a backbone of a library, or of the user's own.
+    """Return a network without heads: a backbone of a library, or the user's own.
 
-    Grey images are seen as colours, so that all tasks are seen by the same network.
+    Grey images become colours, so that all tasks use the same network.
 
     Args:
         arch: target of the backbone with its arguments.
-        channels: number of channels of the images; None: they are not there yet.
+        channels: number of channels of the images; None if it is not known yet.
         seed: seed of random weights.
 
     Raises:
-        MMLError: there is no such network, its weights cannot be had, or it takes no images of so many channels.
+        MMLError: there is no such network, its weights cannot be loaded, or it does not take this number of channels.
     """
     if ARGUMENT not in arch and channels is not None and fits(channels, COLOURS):
         channels = COLOURS
@@ -91,11 +91,11 @@ def build_backbone(arch: Mapping[str, Any], channels: int | None, seed: int) -> 
     try:
         return Network(arch, {}, channels_taken(arch, channels))
     except MMLError as error:
-        raise _of_features(error) from error
+        raise _with_keys_of_features(error) from error
 
 
-def _of_features(error: MMLError) -> MMLError:
-    """Return the error about a backbone, whose keys are those of the section `arch`, with those of `features`."""
+def _with_keys_of_features(error: MMLError) -> MMLError:
+    """Return an error about a backbone with keys of the section `features`, instead of keys of `arch`."""
     message = re.sub(r"\b(?<!features\.)arch(?=[.:])", "features.arch", str(error))
     message = message.replace(" (with patches: patches.size)", "")
     return MMLError(message.replace("features.arch.pretrained:", "features.pretrained:"))
@@ -108,10 +108,10 @@ def library_backbone(arch: Mapping[str, Any], struct: TaskStruct, seed: int, tok
         arch: target of the backbone with its arguments.
         struct: the task.
         seed: seed of random weights.
-        tokens: as `FrozenBackbone` has it.
+        tokens: see `FrozenBackbone`.
 
     Raises:
-        MMLError: it cannot be built for these images.
+        MMLError: the backbone cannot be built for these images.
     """
     network = build_backbone(arch, len(struct.pixels.channels) if struct.pixels else None, seed)
     return FrozenBackbone(network, frozen_statistics(network, struct), tokens)
@@ -121,9 +121,9 @@ def trained_backbone(path: str | Path, struct: TaskStruct, tokens: bool = False)
     """Return the backbone of a stored network for the images of a task.
 
     Args:
-        path: of the stored weights.
+        path: path of the stored weights.
         struct: the task.
-        tokens: as `FrozenBackbone` has it.
+        tokens: see `FrozenBackbone`.
 
     Raises:
         MMLError: the weights are missing or damaged, have learned other folds of the task, or take other channels.

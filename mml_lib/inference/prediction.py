@@ -20,10 +20,10 @@ from mml_lib.training.module import MMLModule
 
 
 def best_device(accelerator: str) -> torch.device:
-    """Return the device that `trainer.accelerator` stands for.
+    """Return the device for a value of `trainer.accelerator`.
 
     Raises:
-        MMLError: it stands for one that is not there.
+        MMLError: the device is not available.
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
@@ -49,11 +49,11 @@ def predict(
 
     Args:
         model: the network and its task.
-        loader: as `MMLDataModule.ordered` gives it.
-        ids: of the samples in the order of their part, N.
-        device: where to compute.
-        tta: looks at images in several views; None: as they are.
-        delivered: masks at whose sizes images are predicted that are seen window by window; None: at the packed size.
+        loader: result of `MMLDataModule.ordered`.
+        ids: ids of the samples in the order of their part, N.
+        device: device of the computation.
+        tta: test-time augmentation; None without it.
+        delivered: for predictions by a sliding window, delivered masks, whose sizes masks get; None: the packed size.
 
     Raises:
         MMLError: a batch, or the network, does not fit into memory.
@@ -71,10 +71,10 @@ def predict(
     except (MemoryError, MMLError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise _does_not_fit(model.task, last_batch, device) from error
+        raise _out_of_memory(model.task, last_batch, device) from error
     order = np.argsort(positions_of(loader))
     outputs, targets = ([part[place] for place in order] for part in (outputs, targets))
-    if not targets[0].size and targets[0].ndim:  # of a task without labels
+    if not targets[0].size and targets[0].ndim:  # tasks without labels
         targets = [_unknown(model.task_type, output) for output in outputs]
     if segmentation:
         return MaskPredictions.of(
@@ -86,27 +86,27 @@ def predict(
 def _predict_whole(
     model: MMLModule, loader: DataLoader, device: torch.device, tta: MergedViews | None, last_batch: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Any]]:
-    """Yield output and target of each image of a loader; `last_batch` becomes the last batch."""
-    see = partial(tta, model) if tta else model
+    """Yield output and target of each image of a loader, and store the current batch in `last_batch`."""
+    compute = partial(tta, model) if tta else model
     for batch in loader:
         last_batch.update(batch)
-        output = see(batch["image"].to(device, non_blocking=True)).float()
+        output = compute(batch["image"].to(device, non_blocking=True)).float()
         if TASK_TYPES[model.task_type].has_masks:
-            output = output.max(1).indices.to(torch.uint8)  # logits of pixels would be larger than the images
+            output = output.max(1).indices.to(torch.uint8)  # logits of pixels need more memory than the images
         yield from zip(output.cpu().numpy(), batch["target"].numpy(), strict=True)
 
 
-def _does_not_fit(task: str, batch: Mapping[str, Any], device: torch.device) -> MMLError:
+def _out_of_memory(task: str, batch: Mapping[str, Any], device: torch.device) -> MMLError:
     images = describe_images(batch) if batch else "no batch yet"
-    elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which trains nothing anew,"
+    elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which retrains nothing,"
     return MMLError(
         f"out of memory on {device} in predicting by the network of {task} with {images}; {gpu_share_remedy()}free "
-        f"memory that others use,{elsewhere} or lower sampling.batch_size, which makes a new run"
+        f"memory that other processes use,{elsewhere} or lower sampling.batch_size, which makes a new run"
     )
 
 
 def _unknown(task_type: str, output: np.ndarray) -> np.ndarray | np.generic:
-    """Return the target of an unlabelled image, for an output of a network."""
+    """Return the target of an unlabelled image, in the shape of an output of the network."""
     kind = TASK_TYPES[task_type]
     if kind.has_masks:
         return np.full_like(output, IGNORE)

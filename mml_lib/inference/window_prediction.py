@@ -1,4 +1,4 @@
-"""Prediction by a sliding window: images are read, seen and answered for part by part, however large they are."""
+"""Prediction by a sliding window: images of any size are read and predicted in parts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,16 +25,16 @@ def predict_by_windows(
 
     Args:
         model: the network, with its sliding window.
-        images: the images of a part.
-        positions: which of them, N.
-        device: where to compute.
-        tta: looks at windows in several views; None: as they are.
-        delivered: masks at whose sizes classes of pixels are predicted; None: at the packed size.
+        images: images of a part.
+        positions: positions of the images to predict, N.
+        device: device of the computation.
+        tta: test-time augmentation of windows; None without it.
+        delivered: delivered masks, whose sizes predicted masks get; None: the packed size.
 
     Yields:
-        Of pixels the best class (uint8, H×W), otherwise logits or a value; targets are those of a batch.
+        The best class of each pixel, H×W (uint8), or logits or a value; and the target as in a batch.
     """
-    assert model.window is not None, "networks of whole images see them at once"
+    assert model.window is not None, "networks of whole images have no window"
     masks = TASK_TYPES[model.task_type].has_masks
 
     def outputs(windows: torch.Tensor) -> torch.Tensor:

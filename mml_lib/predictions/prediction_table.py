@@ -18,9 +18,9 @@ def wide_table(predictions: AnyPredictions, classes: Sequence[str] | None = None
         classes: names of the classes; None, or of another number: classes are named by their number.
 
     Returns:
-        `id`, and of a regression `target prediction`; of a classification these as class names (missing where
-        unlabelled), `probability/<class>`, `logit/<class>`; of labels `target/…`, `probability/…`, `logit/…`; of masks
-        pixels: `target/…`, `prediction/…`, `hits/…`.
+        `id` and further columns by task type. Regression: `target prediction`. Classification: `target prediction` as
+        names of classes (missing if unlabelled), `probability/<class>`, `logit/<class>`. Multi-label classification:
+        `target/…`, `probability/…`, `logit/…`. Segmentation, in pixels: `target/…`, `prediction/…`, `hits/…`.
     """
     table = pd.DataFrame({"id": predictions.ids})
     task_type = TASK_TYPES[predictions.task_type]
@@ -38,15 +38,15 @@ def wide_table(predictions: AnyPredictions, classes: Sequence[str] | None = None
 
 
 def long_table(predictions: AnyPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return one row for each sample and class, N·classes, the classes of a sample one after the other.
+    """Return one row for each sample and class, N·classes, sorted by sample.
 
     Args:
         predictions: predictions of one network for one split.
         classes: names of the classes; None, or of another number: classes are named by their number.
 
     Returns:
-        `id class target probability logit`, the target in 0..1 (NaN where unlabelled); of masks `id class target
-        prediction hits` in pixels; of a regression, which has no classes, `id target prediction`.
+        `id class target probability logit`, with targets in 0..1 (NaN if unlabelled). Segmentation: `id class target
+        prediction hits`, in pixels. Regression, which has no classes: `id target prediction`.
     """
     if TASK_TYPES[predictions.task_type].has_values:
         return wide_table(predictions)

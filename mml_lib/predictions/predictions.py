@@ -1,4 +1,4 @@
-"""Predictions: what one network says of one split, as plain arrays."""
+"""Predictions: outputs of one network for one split, as plain arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ class Predictions:
     """Outputs for whole images.
 
     Args:
-        logits: float32, N×classes; for a regression values, N×1.
-        targets: class indices (int64, N; -1 unlabelled), probabilities (float32, N×classes; NaN unknown) or values
-            (float32, N; NaN unlabelled).
-        ids: sample ids, N.
+        logits: logits, N×classes, or values of a regression, N×1 (float32).
+        targets: class indices (int64, N; -1 if unlabelled), probabilities (float32, N×classes; NaN if unknown) or
+            values (float32, N; NaN if unlabelled).
+        ids: ids of the samples, N.
         task_type: task type of the predictions.
-        weights: weight of each sample in metrics, N; None: all count alike. Files do not contain it.
+        weights: weight of each sample in metrics, N; None: equal weights. Files do not contain it.
     """
 
     logits: np.ndarray
@@ -36,30 +36,30 @@ class Predictions:
 
     @property
     def labelled(self) -> np.ndarray:
-        """Which samples have a label, N (bool)."""
+        """True for samples with a label, N (bool)."""
         return is_labelled(self.task_type, self.targets)
 
     def take(self, rows: np.ndarray) -> "Predictions":
-        """Return the predictions of some samples, by their numbers or by a mask."""
+        """Return the predictions of samples, by their indices or by a mask."""
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, logits=self.logits[rows], targets=self.targets[rows], ids=self.ids[rows], weights=weights)
 
     def write(self, path: str | Path) -> None:
-        """Write the predictions as `.npz`, whole or not at all; `read_predictions` reads them."""
+        """Write the predictions as `.npz`, atomically. `read_predictions` reads them."""
         _save(path, self.task_type, self.ids, logits=self.logits, targets=self.targets)
 
 
 @dataclass(frozen=True)
 class MaskPredictions:
-    """The most probable class of each pixel; images may differ in size.
+    """The most probable class of each pixel, for images of any sizes.
 
     Args:
-        masks: predicted classes of all images, one pixel after the other (uint8, P).
-        targets: classes, 255 ignored (uint8, P).
+        masks: predicted classes of all P pixels, image by image, P (uint8).
+        targets: true classes of the pixels, P (uint8); 255 is ignored.
         sizes: height and width of each image in pixels, N×2.
-        ids: sample ids, N.
+        ids: ids of the samples, N.
         classes: number of classes.
-        weights: weight of each image in metrics, N; None: all count alike. Files do not contain it.
+        weights: weight of each image in metrics, N; None: equal weights. Files do not contain it.
     """
 
     masks: np.ndarray
@@ -74,7 +74,7 @@ class MaskPredictions:
     def of(
         cls, masks: Sequence[np.ndarray], targets: Sequence[np.ndarray], ids: np.ndarray, classes: int
     ) -> "MaskPredictions":
-        """Collect masks and targets, H×W each."""
+        """Return the predictions of masks and targets, H×W each."""
         sizes = np.array([mask.shape for mask in masks], dtype=np.int64)
         predicted, true = (np.concatenate([plane.ravel() for plane in planes]) for planes in (masks, targets))
         return cls(predicted, true, sizes, ids, classes)
@@ -88,20 +88,20 @@ class MaskPredictions:
             start = end
 
     def take(self, rows: np.ndarray) -> "MaskPredictions":
-        """Return some of the images, by their numbers."""
+        """Return the predictions of images, by their indices."""
         images = list(self.images())
         masks, targets = ([images[row][side] for row in rows] for side in (0, 1))
         weights = None if self.weights is None else self.weights[rows]
         return replace(MaskPredictions.of(masks, targets, self.ids[rows], self.classes), weights=weights)
 
     def write(self, path: str | Path) -> None:
-        """Write the masks as compressed `.npz`, whole or not at all; `read_predictions` reads them."""
+        """Write the masks as compressed `.npz`, atomically. `read_predictions` reads them."""
         arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
         _save(path, self.task_type, self.ids, compress=True, **arrays)
 
 
 def is_labelled(task_type: str, targets: np.ndarray) -> np.ndarray:
-    """Return which samples have a label, one known label or more of several, N (bool)."""
+    """Return True for samples with a label, or with at least one known label of several, N (bool)."""
     if TASK_TYPES[task_type].is_single_label:
         return targets >= 0
     missing = np.isnan(targets)
@@ -117,7 +117,7 @@ def weighed(predictions: P, weights: Mapping[str, float] | None) -> P:
 
     Args:
         predictions: predictions of any samples.
-        weights: weight of each sample of the task, by id; None: all count alike.
+        weights: weight of each sample of the task, by id; None: equal weights.
     """
     if weights is None:
         return predictions
@@ -130,7 +130,7 @@ def are_masks(predictions: Sequence[AnyPredictions]) -> TypeGuard[Sequence[MaskP
 
 
 def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:
-    """Return the predictions of several networks one after the other."""
+    """Return the concatenated predictions of several networks."""
     first = predictions[0]
     names: tuple[str, ...] = ("logits", "targets", "ids")
     if isinstance(first, MaskPredictions):
@@ -142,12 +142,12 @@ def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:
 
 def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:
     save = np.savez_compressed if compress else np.savez
-    with write_whole(path) as beside:
-        save(beside, **FORMAT.stamp, task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
+    with write_whole(path) as temporary:
+        save(temporary, **FORMAT.stamp, task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
 
 
 def read_predictions(path: str | Path) -> AnyPredictions:
-    """Read predictions; pickled arrays are refused.
+    """Read predictions. Pickled arrays are refused.
 
     Raises:
         MMLError: the file is missing, damaged, or of another format.

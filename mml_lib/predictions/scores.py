@@ -11,9 +11,9 @@ from mml_lib.task_types import IGNORE, TASK_TYPES
 
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the arguments of metrics for logits or values, N×outputs; soft labels count from 0.5 on.
+    """Return the arguments of metrics for logits or values, N×outputs. Soft labels count as present from 0.5.
 
-    Where labels are unknown, a third argument says which are known (bool, N×labels).
+    If some labels are unknown, a third argument is True for known labels, N×labels (bool).
     """
     if TASK_TYPES[task_type].is_multilabel:
         return sigmoid(outputs), *label_targets(targets)
@@ -23,7 +23,7 @@ def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) ->
 
 
 def label_targets(targets: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return which labels samples have (bool, N×labels) and, where some are unknown (NaN), which are known."""
+    """Return True for present labels, N×labels (bool); if some are unknown (NaN), also True for known labels."""
     is_known = ~np.isnan(targets)
     return (targets >= 0.5,) if is_known.all() else (targets >= 0.5, is_known)
 
@@ -36,20 +36,20 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return probabilities for logits of any shape."""
-    small = np.exp(-np.abs(logits, dtype=np.float64))  # never overflows
+    small = np.exp(-np.abs(logits, dtype=np.float64))  # at most 1, so it does not overflow
     return np.where(logits >= 0, 1, small) / (1 + small)
 
 
 def values_of(
     task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray], weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the value of each metric on samples, NaN where they leave it undefined.
+    """Return the value of each metric on samples; NaN if they do not define it.
 
     Args:
         task_type: task type of the metrics.
         metrics: names of the metrics.
-        arguments: as `mml_lib.metrics.weighted` takes them, N samples each.
-        weights: of the samples, N; None: all count alike.
+        arguments: arguments of the metrics, as `mml_lib.metrics.weighted` describes them, N samples each.
+        weights: weights of the samples, N; None: equal weights.
     """
     if weights is not None and not weights.any():
         return dict.fromkeys(metrics, np.nan)
@@ -64,19 +64,19 @@ def score(task_type: str, metric: str, *arguments: np.ndarray, weights: np.ndarr
 
 
 def counts(matrix: np.ndarray) -> Counts:
-    """Return hits, targets and predictions of each class, of a confusion matrix."""
+    """Return hits, targets and predictions of each class for a confusion matrix, classes×classes."""
     return Counts(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
 
 
 def image_counts(images: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> Counts:
-    """Return the pixels of each class in each image, images×classes; ignored ones are left out.
+    """Return the pixels of each class in each image, images×classes, without ignored pixels.
 
     Args:
         images: predicted and true mask of each image.
         classes: number of classes.
     """
-    of_images = [counts(pixel_confusion(mask, target, classes)) for mask, target in images]
-    return Counts(*np.array(of_images, np.int64).reshape(-1, 3, classes).transpose(1, 0, 2))
+    rows = [counts(pixel_confusion(mask, target, classes)) for mask, target in images]
+    return Counts(*np.array(rows, np.int64).reshape(-1, 3, classes).transpose(1, 0, 2))
 
 
 def confusion_matrix(
@@ -88,6 +88,6 @@ def confusion_matrix(
 
 
 def pixel_confusion(mask: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
-    """Return counts of pixels, classes×classes, for masks of one shape; ignored pixels are left out."""
+    """Return counts of pixels, classes×classes, for masks of one shape, without ignored pixels."""
     counted = target != IGNORE
     return confusion_matrix(target[counted], mask[counted], classes)

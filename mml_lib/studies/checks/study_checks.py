@@ -314,7 +314,9 @@ def _check_store_best(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 def _check_tta(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.tta.transforms and cfg.tta.merge == "max" and TASK_TYPES[task.task_type].has_values:
-        raise MMLError(f"tta.merge: max means nothing for a regression's values ({task.name}); set tta.merge: mean")
+        raise MMLError(
+            f"tta.merge: max is not defined for the values of a regression ({task.name}); set tta.merge: mean"
+        )
     for transform in cfg.tta.transforms:
         # Other classes are built for predictions: importing them here might import torch.
         if transform.target.rpartition(".")[0] in sys.modules:
