@@ -1,4 +1,4 @@
-"""Colours: pixels of any mode of Pillow to 8-bit RGB or grey as people see them."""
+"""Colours: conversion of 8-bit images of any mode of Pillow to RGB or grey, as they are displayed."""
 
 import functools
 
@@ -8,26 +8,28 @@ from PIL import Image, ImageCms
 from mml_lib.images.findings import BLANK, LEFT_OUT, UNSEEN
 
 LEAST_OPACITY = 32
-"""An alpha channel that is below this everywhere, 255 being opaque, is taken for something else than opacity."""
+"""Alpha channels with a maximum below this value are not considered opacity; 255 is opaque."""
 
 PHOTOMETRIC, SAMPLES_PER_PIXEL, EXTRA_SAMPLES = 262, 277, 338
 """Tags of TIFF."""
 
 BANDS = {2: 3, 5: 4, 6: 3, 8: 3}
-"""Bands of colour by photometric interpretation, where they are more than one."""
+"""Number of colour bands by photometric interpretation; 1 for others."""
 
 OPACITY = {1, 2, 999}
-"""Values of ExtraSamples that stand for opacity; 999 is Corel's."""
+"""Values of ExtraSamples for opacity. 999 is written by Corel."""
 
 CLEAR, CLEAR_SHARE = 1 / 8, 1 / 1000
-"""Difference of channels, as part of the range, and share of pixels from which colours are meant: no noise of JPEG."""
+"""Least difference of channels, as a share of the range, and least share of pixels with it, in an image with colours.
+Both exceed the noise of JPEG.
+"""
 
 COMPARED = 16
-"""Pixels of an image that are compared before all are."""
+"""Number of pixels that are compared before all pixels are."""
 
 
 def has_other_bands(image: Image.Image) -> bool:
-    """Return True if an opened TIFF has bands beside its colours that it does not call opacity: near infrared, say."""
+    """Return True if an opened TIFF has additional bands that are not declared as opacity, such as near infrared."""
     if image.format != "TIFF":
         return False
     tags = image.tag_v2
@@ -37,11 +39,11 @@ def has_other_bands(image: Image.Image) -> bool:
 
 
 def to_picture(image: Image.Image, other_bands: bool = False) -> tuple[Image.Image, list[str]]:
-    """Return a loaded 8-bit image as RGB, or grey where its mode is, transparency laid on white, and its findings.
+    """Return an 8-bit image as RGB, or as grey if its mode is grey, and its findings. Transparency becomes white.
 
     Args:
-        image: of any mode but those with more than 8 bits.
-        other_bands: its fourth band is no opacity; it is left out.
+        image: loaded image of any mode with 8 bits.
+        other_bands: True if the fourth band is not opacity; it is left out.
     """
     findings = [LEFT_OUT] if other_bands else []
     if image.mode == "LAB":
@@ -58,7 +60,7 @@ def to_picture(image: Image.Image, other_bands: bool = False) -> tuple[Image.Ima
 
 
 def samples_to_rgb(samples: np.ndarray, alpha: np.ndarray | None = None) -> tuple[Image.Image, list[str]]:
-    """Return samples (uint8, H×W or H×W×3) with their opacity (uint8, H×W) as RGB, as `to_picture` does."""
+    """Return samples, H×W or H×W×3 (uint8), with opacity, H×W (uint8), as RGB with findings; see `to_picture`."""
     image = Image.fromarray(samples).convert("RGB")
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
@@ -66,10 +68,10 @@ def samples_to_rgb(samples: np.ndarray, alpha: np.ndarray | None = None) -> tupl
 
 
 def has_clear_colours(pixels: np.ndarray) -> bool:
-    """Return True if the channels of 1 in 1,000 pixels or more differ clearly: by more than an eighth of the range.
+    """Return True if the channels of at least 1 in 1,000 pixels differ by more than an eighth of the range.
 
     Args:
-        pixels: red, green and blue of any type, H×W×3.
+        pixels: red, green and blue, H×W×3, of any dtype.
     """
     largest = 255 if pixels.dtype == np.uint8 else float(pixels.max())
     differences = pixels.max(axis=2).astype(np.float64) - pixels.min(axis=2)
@@ -84,7 +86,7 @@ def _lab_transform() -> ImageCms.ImageCmsTransform:
 def is_blank(image: Image.Image) -> bool:
     """Return True if all pixels of an image, RGB or grey, have one colour."""
     first, width, height = image.getpixel((0, 0)), image.width - 1, image.height - 1
-    for number in range(1, COMPARED + 1):  # along the diagonal, where nearly all images differ
+    for number in range(1, COMPARED + 1):  # along the diagonal, where nearly all images have different pixels
         if image.getpixel((number * width // COMPARED, number * height // COMPARED)) != first:
             return False
     return all(low == high for low, high in (band.getextrema() for band in image.split()))

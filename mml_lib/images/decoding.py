@@ -1,4 +1,4 @@
-"""Decoding: one image file, whatever its format, to pixels of its data set's type and channels, its mask beside it."""
+"""Decoding of an image file of any format, and of its mask, to the pixel format of its data set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,14 +24,14 @@ EIGHT_BIT_RGB = Conversion()
 
 
 def read_deep_image(file: ImageFile | str, **options: bool) -> DeepImage:
-    """Return an image as its file has it, upright.
+    """Return an image with its stored values, upright.
 
     Args:
-        file: its path, or a row of an array.
-        options: for readers, as `Conversion.reading` gives them.
+        file: path of the file, or a row of an array.
+        options: options of readers, as in `Conversion.reading`.
 
     Raises:
-        MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
+        MMLError: the file is missing or damaged, or has an unsupported kind of samples.
     """
     return as_deep_image(read_samples(file, **options))
 
@@ -45,33 +45,33 @@ def decode(
     conversion: Conversion = EIGHT_BIT_RGB,
     findings: Findings | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode one image and its mask, and do to both what a preprocessing says.
+    """Return an image and its mask after the transforms of a preprocessing.
 
     Args:
-        file: an image of a format that a reader is registered for, a row of an array, or the files of its channels.
-        transforms: as `resolve` gives them.
-        mask: a file of class numbers, `EMPTY_MASK_TOKEN`, or None.
-        padding: mask value of what transforms add, as `unused_value` gives it.
-        mask_colors: colours that mask values stand for; None: they are numbers of the file.
-        conversion: of the data set.
-        findings: takes down what is odd about the image.
+        file: image of a format with a registered reader, row of an array, or files of the channels.
+        transforms: result of `resolve`.
+        mask: file of class numbers, `EMPTY_MASK_TOKEN`, or None without a mask.
+        padding: mask value of pixels that transforms add, see `unused_value`.
+        mask_colors: colours of the mask values; None: values are the numbers of the file.
+        conversion: conversion of the data set.
+        findings: findings that problems of the image are added to; None: they are ignored.
 
     Returns:
-        The image, H×W×C of the type of `conversion.pixels`, and its mask, uint8 H×W (None without a mask).
+        The image, H×W×C of the dtype of `conversion.pixels`, and its mask, H×W (uint8); None without a mask.
 
     Raises:
-        MMLError: a file is missing, damaged, or holds what is no image or mask.
+        MMLError: a file is missing or damaged, or is not an image or a mask.
     """
     draft = None if mask is not None else draft_size(transforms)
     samples = read_samples(file, draft=draft, **conversion.reading)
     image = _rendered(samples, file, conversion, findings)
     if mask is None:
         return apply(transforms, image, None)
-    # Transforms pad with 255, which may be a class here: both change places meanwhile.
+    # Transforms pad with 255, which may be a class: it is exchanged with the value for padding, and back afterwards.
     swap = np.arange(256, dtype=np.uint8)
     swap[[padding, IGNORE]] = IGNORE, padding
-    made, classes = apply(transforms, image, swap[decode_mask(mask, size_of(image), mask_colors)])
-    return made, swap[classes]
+    pixels, classes = apply(transforms, image, swap[decode_mask(mask, size_of(image), mask_colors)])
+    return pixels, swap[classes]
 
 
 def transform_picture(
@@ -115,7 +115,7 @@ def decode_row(
     padding: int = IGNORE,
     findings: Findings | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode an image of a data set as `decode` does, with its mask where it has one and `with_mask` is set."""
+    """Return an image of a data set, with its mask if it has one and `with_mask` is set; see `decode`."""
     mask = dataset.mask_path(row) if with_mask else None
     file, colors = dataset.image_path(row), dataset.mask_colors
     return decode(file, transforms, mask, padding, colors, dataset.conversion, findings)

@@ -1,7 +1,7 @@
 """Deep images: those whose samples have more than 8 bits, or are signed or floating-point numbers.
 
-Pillow reads one channel of such samples as they are (but scales those of PPM), and colours only with 8 bits. The others
-are read by OpenCV.
+Pillow reads one channel of such samples without change (except PPM, which it scales), and colours only with 8 bits.
+OpenCV reads the others.
 """
 
 import functools
@@ -27,18 +27,18 @@ COLOURS = ("RGB", "RGBA")
 
 @dataclass(frozen=True)
 class DeepImage:
-    """An upright image as its file has it.
+    """An upright image with the values of its file.
 
     Args:
-        stored: samples as they are stored, H×W or H×W×C.
-        inverted: the least value is white, not black.
-        alpha: opacity where the file has some, uint8 H×W, 255 opaque.
-        findings: kinds of what is odd about it.
-        own_range: values that its file wants to be black and white.
-        is_calibrated: one value means the same in all images, as Hounsfield units do.
-        padding: pixels beside the image, which become black, bool H×W; None without any.
-        channels: names of the channels, where the file states them.
-        rescale: what makes values of the stored samples; None: they are the values.
+        stored: stored samples, H×W or H×W×C.
+        inverted: True if the least value is white.
+        alpha: opacity, H×W (uint8), 255 is opaque; None without opacity.
+        findings: kinds of findings.
+        own_range: values for black and white that the file states; None without them.
+        is_calibrated: True if a value has the same meaning in all images, such as Hounsfield units.
+        padding: True for pixels outside the image, which become black, H×W (bool); None without padding.
+        channels: names of the channels; empty if the file does not state them.
+        rescale: function from stored samples to values; None: stored samples are the values.
     """
 
     stored: np.ndarray
@@ -53,7 +53,7 @@ class DeepImage:
 
     @functools.cached_property
     def values(self) -> np.ndarray:
-        """Values, H×W or H×W×C."""
+        """Values of the pixels, H×W or H×W×C."""
         return self.rescale.of(self.stored) if self.rescale else self.stored
 
     def with_values(self, values: np.ndarray) -> "DeepImage":
@@ -66,9 +66,9 @@ class DeepImage:
 
 
 def depth_of(image: Image.Image) -> str:
-    """Return the type of the samples of an image that Pillow has opened: `uint8`, or as in `uint16`, `float32`.
+    """Return the dtype of the samples of an image that Pillow has opened, such as `uint8`, `uint16` or `float32`.
 
-    Samples of less than 8 bits count as `uint8`: Pillow brings them to 8 bits without loss.
+    It is `uint8` for less than 8 bits, which Pillow converts to 8 bits without loss.
     """
     if image.format == "PNG":
         return "uint16" if image.tile and "16" in image.tile[0].args else "uint8"
@@ -83,7 +83,7 @@ def depth_of(image: Image.Image) -> str:
 
 
 def _largest(image: Image.Image) -> int:
-    """Return the largest value that a PPM says it may have."""
+    """Return the largest possible value that a PPM states."""
     args = image.tile[0].args if image.tile else ""
     return args[1] if isinstance(args, tuple) else 65535 if "16" in args else 255
 
@@ -96,12 +96,12 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
     """Read an image that Pillow has opened and not yet loaded.
 
     Args:
-        image: the opened image.
-        depth: type of its samples, as `depth_of` gives it.
-        file: its file, for errors.
+        image: opened image.
+        depth: dtype of its samples, result of `depth_of`.
+        file: file of the image, for messages.
 
     Raises:
-        MMLError: a kind of colours that is not read, or values that are not numbers.
+        MMLError: the kind of colours is not supported, or values are not numbers.
     """
     inverted = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
     transparent = image.info.get("transparency") if image.format == "PNG" else None
@@ -110,7 +110,7 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
     elif image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(load_upright(image))
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
-        # Pillow has 8 bits without and 32 bits with a sign, whatever the file says.
+        # Pillow always reads 8 bits as unsigned, and 32 bits as signed.
         values = values.view(depth) if values.itemsize == np.dtype(depth).itemsize else values
         deep = DeepImage(values, inverted)
     else:
@@ -126,7 +126,7 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
 def _read_by_opencv(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
     import cv2
 
-    orientation = 1 if turned_by_tag(image) else read_orientation(image)  # OpenCV turns TIFFs by their tag, too
+    orientation = 1 if turned_by_tag(image) else read_orientation(image)  # OpenCV, too, rotates TIFFs by their tag
     alpha = image.mode == "RGBA"
     if image.format == "TIFF":
         extra, planar = _tuple(image.tag_v2.get(EXTRA_SAMPLES, ())), image.tag_v2.get(PLANAR) == 2
@@ -135,15 +135,15 @@ def _read_by_opencv(image: Image.Image, depth: str, file: Path | str) -> DeepIma
             kind = "planes of colours (PlanarConfiguration 2)" if planar else "premultiplied alpha"
             raise MMLError(f"the image {file} has {depth} samples and {kind}; save it as interleaved RGB, or as PNG")
     stream, page = image.fp, image.tell()
-    image = load(image)  # finds what is missing, for which OpenCV leaves black
+    image = load(image)  # raises an error for missing pixels, which OpenCV would leave black
     stream = image.fp or stream
     stream.seek(0)
-    cv2.setNumThreads(1)  # images are decoded in parallel already
+    cv2.setNumThreads(1)  # images are already decoded in parallel
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised here, with the file's name
-    content = stream.read() + b"\n"  # which it misses behind numbers in plain text
+    content = stream.read() + b"\n"  # which OpenCV needs after numbers in plain text
     samples = _decode_page(np.frombuffer(content, np.uint8), page)
     if samples is None or samples.dtype != np.uint16 or samples.shape[1::-1] != image.size:
-        raise MMLError(f"the image {file} has {depth} samples in a way that is not read; save it anew as PNG")
+        raise MMLError(f"the image {file} has an unsupported kind of {depth} samples; save it as PNG")
     samples = turn_samples(samples, orientation)
     if samples.ndim == 2:
         return DeepImage(np.ascontiguousarray(samples))

@@ -6,10 +6,9 @@ from mml_lib.tasks.pixel_format import FULL_SCALE
 
 
 def displayed(image: np.ndarray) -> np.ndarray:
-    """Return a picture, uint8 H×W×3, of an image H×W×C of a type of `PixelFormat`.
+    """Return a picture, H×W×3 (uint8), of an image, H×W×C of a dtype of `PixelFormat`.
 
-    One channel is shown in grey, three in red, green and blue. Of two channels the first is shown in red, the second in
-    green; of more than three the first three.
+    One channel is grey; two are red and green; three are red, green and blue. Further channels are left out.
     """
     eight_bits = image
     if image.dtype != np.uint8:

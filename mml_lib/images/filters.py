@@ -1,4 +1,4 @@
-"""Filters: resizing, contrast and colour of images H×W×C of any type of pixels."""
+"""Filters: resizing, contrast and colour of images, H×W×C of any dtype of pixels."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,14 @@ from PIL import Image
 from mml_lib.tasks.pixel_format import FULL_SCALE
 
 BINS = 256
-"""Grey levels that a histogram of CLAHE tells apart, whatever the type of the pixels."""
+"""Number of bins of a histogram of CLAHE, for any dtype of pixels."""
 
 WITHIN = ("nearest", "bilinear")
-"""Interpolations whose results lie between the pixels that they are made of."""
+"""Interpolations whose results are between the values of the interpolated pixels."""
 
 
 def resized(image: np.ndarray | Image.Image, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Return an image at a height and width, by Pillow, which averages over the pixels that become one."""
+    """Return an image resized to a height and width by Pillow, with antialiasing."""
 
     def scaled(picture: Image.Image) -> Image.Image:
         return picture.resize(size[::-1], Image.Resampling[interpolation.upper()], reducing_gap=2.0)
@@ -32,7 +32,7 @@ def resized(image: np.ndarray | Image.Image, size: tuple[int, int], interpolatio
 
 
 def _as_picture(channel: np.ndarray) -> Image.Image:
-    """Return one channel H×W as a picture: 8 bits as they are, others as floating-point numbers.
+    """Return one channel, H×W, as a picture: 8 bits without change, others as floating-point numbers.
 
     Pillow resizes 16 bits as such numbers faster than as integers. `Image.fromarray` would copy them three times.
     """
@@ -44,18 +44,18 @@ def _as_picture(channel: np.ndarray) -> Image.Image:
 
 
 def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a mask at a height and width, by the nearest pixel."""
+    """Return a mask resized to a height and width by nearest neighbour."""
     return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
 
 
 def size_of(image: np.ndarray | Image.Image) -> tuple[int, int]:
-    """Return height and width of an image."""
+    """Return height and width of an image in pixels."""
     height, width = image.shape[:2] if isinstance(image, np.ndarray) else (image.height, image.width)
     return height, width
 
 
 def as_array(image: np.ndarray | Image.Image) -> np.ndarray:
-    """Return an image H×W×C."""
+    """Return an image as an array, H×W×C."""
     array = np.asarray(image)
     return array if array.ndim == 3 else array[..., None]
 
@@ -71,7 +71,7 @@ def _rounded(values: np.ndarray, depth: np.dtype) -> np.ndarray:
 
 def equalized(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
     """Return an image whose contrast is evened out in tiles×tiles: lightness of RGB, otherwise each channel."""
-    cv2.setNumThreads(1)  # images are decoded in parallel already, with as many threads as a step has
+    cv2.setNumThreads(1)  # images are already decoded in parallel by all threads of a step
     if image.shape[2] == 3:
         return _equalized_lightness(image, clip_limit, tiles)
     channels = [_equalized_channel(image[..., channel], clip_limit, tiles) for channel in range(image.shape[2])]
@@ -97,9 +97,10 @@ def _equalized_channel(channel: np.ndarray, clip_limit: float, tiles: int) -> np
 
 
 def _contrast_limited(values: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
-    """Return values, 0 to 1, by CLAHE as OpenCV computes it for 8 bits, interpolated between its grey levels.
+    """Return values in 0..1 by the CLAHE of OpenCV for 8 bits, interpolated between its grey levels.
 
-    OpenCV's own for 16 bits has 65,536 bins, of which nearly all hold less than the limit: contrast is not limited.
+    OpenCV's CLAHE for 16 bits has 65,536 bins. Nearly all of them contain less than the limit, so it does not limit
+    contrast.
     """
     height, width = values.shape
     is_even = height % tiles == width % tiles == 0
@@ -110,7 +111,7 @@ def _contrast_limited(values: np.ndarray, clip_limit: float, tiles: int) -> np.n
     offsets = BINS * np.arange(tiles * tiles)[:, None]
     counts = np.bincount((blocks + offsets).ravel(), minlength=BINS * tiles * tiles).reshape(-1, BINS)
     limit = max(1, int(clip_limit * rows * columns / BINS))
-    # What is cut off goes to all bins alike, the rest that does not suffice for all to every so many of them.
+    # The clipped excess is distributed equally to all bins, and its remainder to bins at equal intervals.
     portion, rest = np.divmod((counts - limit).clip(0).sum(axis=1, keepdims=True), BINS)
     step = np.maximum(BINS // np.maximum(rest, 1), 1)
     bins = np.arange(BINS)
@@ -121,7 +122,7 @@ def _contrast_limited(values: np.ndarray, clip_limit: float, tiles: int) -> np.n
 
 
 def _interpolated(values: np.ndarray, curves: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return values by the curves of the four tiles around each pixel (tiles×tiles×`BINS`), all linear between."""
+    """Return values mapped by the curves of tiles (tiles×tiles×`BINS`), interpolated between the four nearest tiles."""
     tiles = len(curves)
     level = values * (BINS - 1)
     lower = level.astype(np.int64).clip(0, BINS - 2)
@@ -141,7 +142,7 @@ def _interpolated(values: np.ndarray, curves: np.ndarray, rows: int, columns: in
 
 
 def balanced(image: np.ndarray, power: float) -> np.ndarray:
-    """Return an RGB image whose light, the Minkowski norm of each channel with a power, is grey."""
+    """Return an RGB image with grey light. The light is the Minkowski norm of each channel with exponent `power`."""
     if image.dtype == np.uint8:
         levels = np.arange(256) / 255
         counts = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])

@@ -1,4 +1,4 @@
-"""Findings: what is odd about decoded images, gathered while they are packed, and warned of in one line a kind."""
+"""Findings: problems of decoded images, collected during packing, with one warning for each kind."""
 
 import json
 import threading
@@ -10,13 +10,13 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 
 FINDINGS = "findings.json"
-"""File in a shard of packed images that has their findings, where there are some."""
+"""File of the findings in a shard of packed images; missing without findings."""
 
 BLANK, UNSEEN, LEFT_OUT, PAGES = "blank", "unseen", "left_out", "pages"
-"""Kinds of findings: one colour everywhere, alpha that would hide all, bands beside the colours, further pages."""
+"""Kinds of findings: a single colour; alpha that would hide all pixels; additional bands; additional pages."""
 
 WARNINGS = {
-    BLANK: "{images} one colour everywhere once decoded: {names}; mend or remove {them}",
+    BLANK: "{images} one colour everywhere once decoded: {names}; correct or remove {them}",
     UNSEEN: "{images} an alpha channel that would hide everything; it is taken for no opacity, and left out: {names}; "
     "save {them} without alpha if that is right",
     LEFT_OUT: "{images} bands beside the colours that the file does not call opacity; they are left out: {names}",
@@ -27,7 +27,7 @@ WARNINGS = {
 
 @dataclass
 class Findings:
-    """Files by kind of finding; several threads add to it.
+    """Files by kind of finding. Adding is thread-safe.
 
     Args:
         files: names by kind.
@@ -39,7 +39,7 @@ class Findings:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, kind: str, file: object, colour: tuple[float, ...]) -> None:
-        """Note a finding about a file, of which a pixel has this colour."""
+        """Add a finding about a file. `colour` is the value of one of its pixels."""
         with self._lock:
             self.files.setdefault(kind, []).append(str(file))
             if kind == BLANK:
@@ -52,14 +52,14 @@ class Findings:
             warn(WARNINGS[kind].format(images=images, them=them, names=summarized(sorted(files))))
 
     def write(self, folder: Path) -> None:
-        """Write the findings to a folder, where there are some."""
+        """Write the findings to a folder, unless there are none."""
         if self.files:
             content = {"files": self.files, "colours": self.colours}
             (folder / FINDINGS).write_text(json.dumps(content, sort_keys=True))
 
     @classmethod
     def read(cls, folders: Iterable[Path]) -> "Findings":
-        """Read the findings of several folders together."""
+        """Return the findings of several folders."""
         findings = cls()
         for path in (folder / FINDINGS for folder in folders):
             content = json.loads(path.read_text()) if path.exists() else {"files": {}, "colours": {}}
@@ -70,15 +70,15 @@ class Findings:
         return findings
 
     def refuse_if_blank(self, count: int) -> None:
-        """Refuse a data set of which more than half of the images show nothing but the same colour.
+        """Check that at most half of the images of a data set have the same single colour.
 
-        Images of different colours can still be told apart.
+        Blank images of different colours are accepted, because networks can distinguish them.
 
         Args:
             count: number of all images.
 
         Raises:
-            MMLError: that many are blank.
+            MMLError: more than half of the images have the same single colour.
         """
         colour, blank = max(self.colours.items(), key=lambda item: len(item[1]), default=("", []))
         if 2 * len(blank) > count:

@@ -1,9 +1,9 @@
-"""Content digests: what tells images apart by their decoded pixels, however and wherever they are stored.
+"""Content digests: digests of the decoded pixels of images, independent of their files.
 
-Two files have one digest if MML reads the same picture out of them. Format and lossless compression, name, metadata, an
-opaque alpha channel, grey stored as colours, and the type of integers that hold the same values do not count, nor do 8
-and 12 bits that were widened to 16, and integers that were scaled to 0 … 1. An orientation is applied, transparency is
-laid on white.
+Two files have the same digest if MML reads the same picture from them. Digests do not depend on format, lossless
+compression, name, metadata, an opaque alpha channel, grey stored as colours, the dtype of equal integers, 8 or 12 bits
+that were widened to 16, or integers that were scaled to 0 … 1. The orientation is applied, and transparency is replaced
+by white.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ DIGITS = 32
 """Hexadecimal digits of a digest, 128 bits: two of 10⁹ different images share one with a probability below 10⁻²⁰."""
 
 INTEGERS = ("uint8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
-"""Types of integers, each tried before those that hold more values."""
+"""Dtypes of integers, in the order in which they are tried."""
 
 WIDENED = (257, 256, 16)
 """Factors by which programs widen 8 bits (0 … 255 to 65535, or to 65280) and 12 bits to 16."""
@@ -27,14 +27,14 @@ SLICE = re.compile(r"(?<!\.npy)#\d+$")
 """End of the name of a slice, frame or page of a file; rows of arrays are images of their own."""
 
 UNITS = ((255, 1e-3), (65535, 1e-2))
-"""Largest values of integers that programs scale to 0 … 1, and how far rounding moves the integers apart at most."""
+"""Largest values of integers that programs scale to 0 … 1, and largest rounding error of the restored integers."""
 
 
 def digest_pixels(pixels: np.ndarray) -> str:
     """Return the digest of an image with 8 bits.
 
     Args:
-        pixels: uint8, H×W or H×W×3, upright.
+        pixels: upright pixels, H×W or H×W×3 (uint8).
     """
     return _digest(without_colours(pixels))
 
@@ -50,13 +50,13 @@ def digest_deep(image: DeepImage) -> str:
 
 
 def digest_slice(values: np.ndarray, name: str) -> str | None:
-    """Return a digest of its own for a slice that shows nothing, None for other images.
+    """Return a digest of the name for a slice with a single value; None for other images.
 
-    Volumes have such slices at their ends. They are no copies of each other that would tie volumes together.
+    Volumes often have such slices at their ends. They must not count as copies, which would connect volumes.
 
     Args:
         values: samples of an image.
-        name: of the image in its data set, with `#<slice>` for a slice of a file.
+        name: name of the image in its data set, with `#<slice>` for a slice of a file.
     """
     if not SLICE.search(name) or not bool((values == values.flat[0]).all()):
         return None
@@ -64,7 +64,7 @@ def digest_slice(values: np.ndarray, name: str) -> str | None:
 
 
 def _digest(*arrays: np.ndarray) -> str:
-    # OpenSSL's SHA-256 uses the instructions of the processor: half the time of BLAKE2b where there are some.
+    # SHA-256 of OpenSSL takes half the time of BLAKE2b on processors with instructions for it.
     digest = hashlib.sha256(repr([(array.shape, array.dtype.str) for array in arrays]).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
@@ -72,7 +72,7 @@ def _digest(*arrays: np.ndarray) -> str:
 
 
 def without_colours(pixels: np.ndarray) -> np.ndarray:
-    """Return H×W samples in place of H×W×3 that are grey."""
+    """Return grey samples H×W×3 as H×W, and others without change."""
     if pixels.ndim == 2:
         return pixels
     if pixels.shape[2] == 1:
@@ -84,11 +84,11 @@ def without_colours(pixels: np.ndarray) -> np.ndarray:
 
 
 def _narrowed(values: np.ndarray, is_inverted: bool) -> np.ndarray:
-    """Return the same samples in the type that holds all of them with the fewest bits.
+    """Return the samples in the smallest dtype that represents all of them.
 
     Args:
-        values: samples of any type, H×W or H×W×3.
-        is_inverted: the least value is white; unsigned integers are turned round.
+        values: samples of any dtype, H×W or H×W×3.
+        is_inverted: True if the least value is white. Values are then inverted.
     """
     if values.dtype.kind == "f":
         values = _from_units(values + 0.0)  # no -0.0
@@ -113,9 +113,9 @@ def _all_multiples(values: np.ndarray, factor: int) -> bool:
 
 
 def _from_units(values: np.ndarray) -> np.ndarray:
-    """Return the unsigned integers that were divided by their largest value to give numbers from 0 to 1; or these.
+    """Return the unsigned integers that were divided by their largest value to give values in 0..1, or the values.
 
-    Values that rounding would merge are not such numbers: small ones, as of diffusion in m²/s, would all become 0.
+    Values that rounding would merge are not such numbers: small values, such as diffusion in m²/s, would become 0.
     """
     if values.min() < 0 or values.max() > 1 or (np.rint(values) == values).all():
         return values

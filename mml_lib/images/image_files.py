@@ -1,4 +1,4 @@
-"""Image files: how they are opened with Pillow, and errors that name the file."""
+"""Image files: opening with Pillow, and errors that name the file."""
 
 import io
 import os
@@ -17,46 +17,46 @@ from mml_lib.files.templates import MANIFEST
 from mml_lib.images.stripping import strip
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
-"""Formats that are read, whatever the ending of a file's name; all are compared with other readers in the tests."""
+"""Formats that are read, whatever the suffix of a file. Tests compare all of them with other readers."""
 
 MANY_PIXELS, DENSEST = 2**24, 100_000
-"""Pixels of an image and pixels a byte that are looked at before memory is taken: beyond both, a header is wrong."""
+"""Numbers of pixels, and of pixels per byte. A header that states more of both is wrong, and no memory is allocated."""
 
 LONGEST_DETAIL = 300
-"""Characters of a decoder's message that an error repeats; some repeat the content of a file."""
+"""Largest length of a decoder's message in an error, because some contain the content of a file."""
 
 WIDTH, HEIGHT, PLANAR = 256, 257, 284
-"""Tags of TIFF; the last is 2 where each band is stored for itself."""
+"""Tags of TIFF. PLANAR is 2 if each band is stored separately."""
 
-# Pillow 13.0 warns of metadata without naming the file, and of large images at half the size that it refuses.
+# Pillow 13.0 warns about metadata without naming the file, and about large images at half the size that it refuses.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-# Pillow 13.0 reads 16 bits of which 0 is white in one byte order only; both are turned round where they are decoded.
+# Pillow 13.0 reads 16 bits with 0 as white in one byte order only. Decoding inverts both.
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 
 
 BLOCKS = 4
-"""Blocks of memory a thread that Pillow keeps: for an image as delivered, the steps of its resize, and the result."""
+"""Blocks of memory per thread that Pillow keeps: a delivered image, steps of its resizing, and the result."""
 
 
 @contextmanager
 def kept_memory(threads: int) -> Iterator[None]:
-    """Let Pillow keep the memory of an image for the next one while images are decoded by some threads.
+    """Make Pillow keep the memory of an image for the next one, while `threads` threads decode images.
 
-    By default it gives the memory back, and a third of the time of a resize passes until it has got some again.
+    By default it frees the memory. Allocating it again takes a third of the time of a resize.
     """
-    before = Image.core.get_blocks_max()
-    Image.core.set_blocks_max(max(before, BLOCKS * threads))
+    former = Image.core.get_blocks_max()
+    Image.core.set_blocks_max(max(former, BLOCKS * threads))
     try:
         yield
     finally:
-        Image.core.set_blocks_max(before)
+        Image.core.set_blocks_max(former)
 
 
 @contextmanager
 def errors_named(file: object, what: str = "image") -> Iterator[None]:
-    """Turn any exception of a reader into an `MMLError` that names the file.
+    """Convert any exception of a reader to an `MMLError` that names the file.
 
     Args:
         file: path of the file, row of an array, or files of channels.
@@ -69,13 +69,13 @@ def errors_named(file: object, what: str = "image") -> Iterator[None]:
     except FileNotFoundError as error:
         raise MMLError(
             f"the {what} {file} does not exist; put it back, or set the path of its task to where images are "
-            f"now and list them anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
+            f"now and list them again: snakemake --force data/RAW/<data set>/{MANIFEST}"
         ) from error
     except UnidentifiedImageError as error:
         raise MMLError(f"the {what} {file} is in no format that can be read; {_remedy(str(file))}") from error
     except Image.DecompressionBombError as error:
         raise MMLError(f"the {what} {file} is too large ({error}); shrink or cut it") from error
-    except Exception as error:  # decoders raise whatever the bytes of a file lead them to
+    except Exception as error:  # damaged bytes may raise any error in decoders
         if reason := getattr(error, "strerror", None):
             raise MMLError(f"the {what} {file} cannot be read: {reason}") from error
         detail = str(error) if isinstance(error, OSError | ValueError | SyntaxError) else repr(error)
@@ -93,8 +93,8 @@ def _remedy(file: str) -> str:
 
 @contextmanager
 def open_image(file: Path | str, page: int = 0) -> Iterator[Image.Image]:
-    """Open an image file, or a page of a TIFF, with Pillow; its pixels are not loaded yet."""
-    # Pillow maps the pixels of a file that it opens by name, and then turns some TIFFs before they have their shape.
+    """Open an image file, or a page of a TIFF, with Pillow, without loading its pixels."""
+    # Pillow maps files that it opens by name into memory, and then rotates some TIFFs before setting their shape.
     with open(file, "rb") as stream, _opened(stream) as image:
         if page:
             image.seek(page)
@@ -123,7 +123,7 @@ def _opened(stream: BinaryIO) -> Image.Image:
 
 
 def open_stripped(content: bytes) -> Image.Image | None:
-    """Open the content of a file without its metadata; None where that does not help."""
+    """Open the content of a file without its metadata; None if it cannot be opened."""
     if (stripped := strip(content)) is None:
         return None
     try:
@@ -137,9 +137,9 @@ def open_stripped(content: bytes) -> Image.Image | None:
 
 
 def _keep_bits(image: Image.Image) -> None:
-    """Read a BMP of grey colours with its own bits a pixel.
+    """Make Pillow read a BMP of grey colours with its own number of bits per pixel.
 
-    Pillow 13.0 takes 4 or 8 bits for 1 where the colours are black and white, and 4 for 8 where they are other greys.
+    Pillow 13.0 mistakes 4 or 8 bits for 1 bit if colours are black and white, and 4 for 8 bits for other greys.
     """
     stream = image.fp
     header = 14 if image.format == "BMP" else 0
@@ -155,14 +155,14 @@ def _keep_bits(image: Image.Image) -> None:
 
 
 def _keep_transparency(image: Image.Image) -> None:
-    """Spread the transparent grey of a PNG of 2 or 4 bits over 8, as Pillow 13.0 does with its pixels."""
+    """Scale the transparent grey of a PNG of 2 or 4 bits to 8 bits, as Pillow 13.0 scales its pixels."""
     factor = {"L;2": 85, "L;4": 17}.get(str(image.tile[0].args) if image.tile else "")
     if factor and isinstance(image.info.get("transparency"), int):
         image.info["transparency"] *= factor
 
 
 def has_other_pages(image: Image.Image) -> bool:
-    """Return True if an opened TIFF has a second page of the size of the first: a slice or a channel, no thumbnail."""
+    """Return True if an opened TIFF has a second page of the same size: a slice or a channel, but not a thumbnail."""
     if image.format != "TIFF" or not image.tag_v2.next or image.fp is None:
         return False
     position, order = image.fp.tell(), "<" if image.tag_v2.prefix == b"II" else ">"
@@ -171,7 +171,7 @@ def has_other_pages(image: Image.Image) -> bool:
         image.fp.seek(image.tag_v2.next)
         directory.load(image.fp)
         return (directory.get(WIDTH), directory.get(HEIGHT)) == (image.tag_v2.get(WIDTH), image.tag_v2.get(HEIGHT))
-    except Exception:  # of a BigTIFF, or damaged: the first page decides
+    except Exception:  # BigTIFFs and damaged directories count as one page
         return False
     finally:
         image.fp.seek(position)
@@ -181,9 +181,9 @@ NATIVE = {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"} if sys.byteor
 
 
 def _keep_order(image: Image.Image) -> None:
-    """Read the samples of a compressed big-endian TIFF in the order that libtiff gives them, which is this machine's.
+    """Make Pillow read compressed big-endian TIFFs in the byte order of libtiff, which is that of this machine.
 
-    Pillow 13.0 does so for unsigned 16 bits only. It does not read planes of grey and opacity.
+    Pillow 13.0 does so for unsigned 16 bits only. It cannot read planes of grey and opacity.
     """
     if image.tag_v2.get(PLANAR) == 2 and image.mode in ("LA", "La", "PA"):
         raise ValueError("grey and opacity in planes are not read: save it with 8 bits as PNG")

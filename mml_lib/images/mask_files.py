@@ -1,7 +1,7 @@
-"""Masks: one mask file to class numbers, and the numbers and colours that it holds.
+"""Mask files: decoding to class numbers, and the numbers and colours of a file.
 
-A file with one channel has numbers of its own: values, or indices of its palette. A file with three has colours; where
-these are grey everywhere, its numbers are the grey values.
+A file with one channel contains numbers: values, or indices of its palette. A file with three channels contains
+colours; if all pixels are grey, its numbers are the grey values.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,13 +25,13 @@ GREYS = np.arange(256, dtype=np.uint32) * 0x010101
 """Colour of each grey value, as R·65536 + G·256 + B."""
 
 LONGEST_HEADER = 2**16
-"""Bytes of a WebP in which the kind of its compression is looked for."""
+"""Number of bytes of a WebP that are searched for the kind of compression."""
 
 PHOTOMETRIC = 262
-"""Tag of TIFF: 0 where zero is white."""
+"""Tag of TIFF; its value is 0 if zero is white."""
 
 WHOLE_SCALE = 257
-"""Factor by which 8-bit values are stretched to 16 bits: 255 becomes 65535."""
+"""Factor between 8-bit values and values that are scaled to 16 bits: 255 becomes 65535."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class MaskPixels:
 
     Args:
         kind: one of `KINDS`.
-        pixels: numbers (uint8, H×W), or of the kind `COLOR` colours as R·65536 + G·256 + B (uint32, H×W).
-        palette: colour of each number (uint32, 256); not used by the kind `COLOR`.
-        zero_is_white: the file says that its smallest value is shown as white.
-        lossy: the file is compressed with a loss.
+        pixels: numbers, H×W (uint8); colours R·65536 + G·256 + B for the kind `COLOR`, H×W (uint32).
+        palette: colour of each number, 256 (uint32); not used for the kind `COLOR`.
+        zero_is_white: True if the file states that its smallest value is white.
+        lossy: True if the file has lossy compression.
     """
 
     kind: str
@@ -54,22 +54,22 @@ class MaskPixels:
 
     @property
     def colors(self) -> np.ndarray:
-        """Colour of each pixel, as R·65536 + G·256 + B (uint32, H×W)."""
+        """Colour of each pixel, R·65536 + G·256 + B, H×W (uint32)."""
         return self.pixels if self.kind == COLOR else self.palette[self.pixels]
 
 
 def decode_mask(
     file: Path | str, size: tuple[int, int] | None = None, colors: Sequence[Color] | None = None
 ) -> np.ndarray:
-    """Return the values of a mask, uint8 H×W.
+    """Return the values of a mask, H×W (uint8).
 
     Args:
-        file: an image, a row of an array, or `EMPTY_MASK_TOKEN`.
-        size: height and width that it must have.
-        colors: colours in the order of the values that stand for them; None: the file's own numbers are the values.
+        file: image, row of an array, or `EMPTY_MASK_TOKEN`.
+        size: required height and width; None: any size.
+        colors: colour of each value; None: the numbers of the file are the values.
 
     Raises:
-        MMLError: colours without `colors` or beyond them, values over 255, another size.
+        MMLError: the mask has other colours than `colors`, values above 255, or another size.
     """
     mask = read_mask(file, size)
     shape = mask.pixels.shape
@@ -77,26 +77,28 @@ def decode_mask(
         raise MMLError(f"the mask {file} has {shape[0]}×{shape[1]} pixels, its image {size[0]}×{size[1]}")
     if colors is None:
         if mask.kind == COLOR:
-            raise MMLError(f"the mask {file} has colours (RGB); store class numbers in one channel, or list masks anew")
+            raise MMLError(
+                f"the mask {file} has colours (RGB); store class numbers in one channel, or list masks again"
+            )
         return np.array(mask.pixels)
     codes = np.array([red << 16 | green << 8 | blue for red, green, blue in colors], dtype=np.uint32)
     order = np.argsort(codes)
     places = np.minimum(np.searchsorted(codes, mask.colors, sorter=order), len(codes) - 1)
     values = order[places]
     if (codes[values] != mask.colors).any():
-        raise MMLError(f"the mask {file} has colours that it had not when the data set was listed; list it anew")
+        raise MMLError(f"the mask {file} has other colours than when the data set was listed; list it again")
     return values.astype(np.uint8)
 
 
 def survey_mask(file: Path | str, size: tuple[int, int]) -> MaskContent:
-    """Return the size of a mask, and how many pixels each number, or each colour, has.
+    """Return the size of a mask, and the number of pixels of each number or colour.
 
     Args:
-        file: as for `decode_mask`.
-        size: of the image, for an empty mask.
+        file: see `decode_mask`.
+        size: height and width of the image, for an empty mask.
 
     Raises:
-        MMLError: the file is damaged, or is no mask.
+        MMLError: the file is damaged, or is not a mask.
     """
     mask = read_mask(file, size)
     if mask.kind == COLOR:
@@ -112,7 +114,7 @@ def survey_mask(file: Path | str, size: tuple[int, int]) -> MaskContent:
     counts = np.bincount(mask.pixels.ravel(), minlength=256)
     tally = {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
     codes = {number: int(mask.palette[number]) for number in tally}
-    # Black and white as the indices 0 and 1 are what one bit is, whatever the file calls it.
+    # Indices 0 and 1 for black and white are equivalent to one bit.
     bits = mask.kind in (GREY, PALETTE) and all(
         {0: BLACK, 1: WHITE}.get(number) == color for number, color in codes.items()
     )
@@ -121,10 +123,10 @@ def survey_mask(file: Path | str, size: tuple[int, int]) -> MaskContent:
 
 
 def unused_value(counts: Iterable[Mapping[int, int] | None]) -> int:
-    """Return the largest value that no mask has, to stand for what is in none: 255, where that is no class.
+    """Return the largest value that no mask contains, usually 255.
 
     Args:
-        counts: pixels of each value in each mask.
+        counts: number of pixels of each value in each mask.
     """
     used = {value for values in counts for value in values or ()}
     return max(set(range(256)) - used, default=IGNORE)
@@ -134,11 +136,11 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
     """Read a mask file.
 
     Args:
-        file: an image, a row of an array, or `EMPTY_MASK_TOKEN`.
+        file: image, row of an array, or `EMPTY_MASK_TOKEN`.
         size: height and width of an empty mask.
 
     Raises:
-        MMLError: the file is missing or damaged, or its values can be no classes.
+        MMLError: the file is missing or damaged, or its values cannot be classes.
     """
     if file == EMPTY_MASK_TOKEN:
         return MaskPixels(EMPTY, np.zeros(size or (0, 0), dtype=np.uint8), GREYS)
@@ -159,7 +161,7 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
 
 
 def _largest_value(image: Image.Image, raw_mode: str) -> int | None:
-    """Return the number that Pillow stretches to white, None where it does not stretch: of few bits, or as PPM says."""
+    """Return the number that Pillow scales to white, for few bits or as a PPM states; None if it does not scale."""
     if image.format == "PPM":
         arguments = image.tile[0].args if image.tile else None
         return arguments[1] if isinstance(arguments, tuple) and arguments[1] not in (255, 65535) else None
@@ -167,20 +169,20 @@ def _largest_value(image: Image.Image, raw_mode: str) -> int | None:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Return Pillow's name for the layout of the pixels in the file (`L;4`: grey of 4 bits), before they are loaded."""
+    """Return Pillow's name for the layout of pixels in the file (`L;4`: grey of 4 bits), before they are loaded."""
     arguments = image.tile[0].args if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
 def _is_zero_white(image: Image.Image) -> bool:
-    """Return True if the smallest value of a file is shown as white: where a TIFF says so, and in PBM."""
+    """Return True if the smallest value of a file is white: in PBM, and if a TIFF states it."""
     if image.format == "PPM":
         return image.mode == "1"
     return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
 
 
 def _check_white_zero(mask: MaskPixels, raw_mode: str, file: Path | str) -> None:
-    """Refuse numbers of a file whose zero is white, unless it is black and white and Pillow has turned it round."""
+    """Refuse a mask whose zero is white, except black and white masks, which Pillow inverts."""
     numbers = {0, 1} if mask.kind == BITS else {0, 255}
     if "16" in raw_mode or not set(np.unique(mask.pixels).tolist()) <= numbers:
         raise MMLError(
@@ -198,7 +200,7 @@ def _is_lossy(image: Image.Image) -> bool:
 
 
 def _of_image(image: Image.Image, raw_mode: str, largest: int | None, file: Path | str) -> MaskPixels:
-    """Return the pixels of an image that is loaded."""
+    """Return the pixels of a loaded image."""
     if largest is not None:
         if image.mode not in ("L", "I"):
             raise MMLError(f"the mask {file} has colours of other than 8 bits; save it as PNG")
@@ -229,7 +231,7 @@ def _palette(image: Image.Image) -> np.ndarray:
 
 
 def _of_stretched(values: np.ndarray, largest: int, file: Path | str) -> MaskPixels:
-    """Return the numbers of a grey file that Pillow has stretched so that the largest one is white."""
+    """Return the numbers of a grey file that Pillow has scaled so that the largest one is white."""
     white = 255 if values.dtype == np.uint8 else 65535
     numbers = _as_numbers(np.rint(values * (largest / white)), file)
     greys = np.rint(np.arange(256) * (255 / largest)).clip(0, 255).astype(np.uint32)
@@ -240,7 +242,7 @@ def _as_numbers(values: np.ndarray, file: Path | str) -> np.ndarray:
     """Return values of any type as uint8.
 
     Raises:
-        MMLError: some are not whole numbers from 0 to 255, nor such numbers stretched to 16 bits.
+        MMLError: some are not whole numbers from 0 to 255, nor such numbers scaled to 16 bits.
     """
     if values.dtype == np.uint8:
         return np.array(values)
@@ -253,7 +255,7 @@ def _as_numbers(values: np.ndarray, file: Path | str) -> np.ndarray:
         values = values // WHOLE_SCALE
     elif values.size and (values.min() < 0 or highest > 255):
         if values.min() < 0:
-            raise MMLError(f"the mask {file} has values below 0; mark what is to be ignored with 255")
+            raise MMLError(f"the mask {file} has values below 0; mark ignored pixels with 255")
         count = len(np.unique(values))
         raise MMLError(
             f"the mask {file} has values outside 0..255 ({count} different, {values.min()} to {highest}): numbers of "
@@ -273,7 +275,7 @@ def _of_array(row: np.ndarray, file: Path | str) -> MaskPixels:
 
 
 def _of_colors(channels: np.ndarray) -> MaskPixels:
-    """Return the pixels of colours, uint8 H×W×3."""
+    """Return the pixels of a mask with colours, H×W×3 (uint8)."""
     red, green, blue = np.moveaxis(channels, 2, 0)
     if (red == green).all() and (green == blue).all():
         return MaskPixels(GREY, np.array(red), GREYS)
@@ -281,7 +283,7 @@ def _of_colors(channels: np.ndarray) -> MaskPixels:
 
 
 def _without_alpha(channels: np.ndarray, file: Path | str) -> np.ndarray:
-    """Return colours whose transparent pixels are black: nothing is drawn there.
+    """Return colours, H×W×3 (uint8), with black for transparent pixels, which have no annotation.
 
     Raises:
         MMLError: pixels are half transparent, all are transparent, or black pixels may mean something else.

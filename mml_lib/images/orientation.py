@@ -1,6 +1,6 @@
-"""Orientation: the direction in which an image file wants its pixels shown, read from EXIF or XMP.
+"""Orientation: the rotation and reflection with which an image file is displayed, read from EXIF or XMP.
 
-Nothing but the orientation is taken from the metadata: damaged or unusual metadata never keeps pixels from being read.
+Only the orientation is read from the metadata, so damaged or unusual metadata never prevents reading pixels.
 Sources: EXIF 2.32 (tag 0x0112), XMP part 2 (`tiff:Orientation`), PNG third edition (`eXIf`, `iTXt`).
 """
 
@@ -16,7 +16,7 @@ from mml_lib.images.image_files import open_stripped
 
 ORIENTATION = 0x0112
 INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
-"""Types of TIFF whose first value fits into an entry, and their codes in `struct`."""
+"""Types of TIFF whose first value is in the entry itself, and their codes in `struct`."""
 
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap height and width."""
@@ -34,13 +34,13 @@ TURNS = {
 XMP_KEY, EXIF_KEY = b"XML:com.adobe.xmp", b"Raw profile type exif"
 TIFF_NAMESPACE = rb"http://ns\.adobe\.com/tiff/1\.0/"
 LONGEST_TEXT = 2**22
-"""Bytes of compressed metadata that are looked at."""
+"""Largest number of bytes of compressed metadata that are read."""
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Return the orientation of an image that Pillow has opened and not yet loaded: 1 to 8, 1 where it has none.
+    """Return the orientation of an image that Pillow has opened and not yet loaded, 1 to 8. The default is 1.
 
-    EXIF goes before XMP, as in other programs. What is not a number from 1 to 8 is no orientation.
+    EXIF takes precedence over XMP, as in other programs. Values other than 1 to 8 are ignored.
     """
     if image.format == "TIFF":
         return _valid(image.tag_v2.get(ORIENTATION)) or _of_xmp(image.info.get("xmp")) or 1
@@ -53,14 +53,14 @@ def read_orientation(image: Image.Image) -> int:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return height and width of an image that Pillow has opened and not yet loaded, once it is upright."""
+    """Return height and width of the upright image, for an image that Pillow has opened and not yet loaded."""
     width, height = image.size
     sideways = read_orientation(image) in SIDEWAYS and not turned_by_tag(image)
     return (width, height) if sideways else (height, width)
 
 
 def turned_by_tag(image: Image.Image) -> bool:
-    """Return True if Pillow turns an image itself, which it does with TIFFs that have the tag."""
+    """Return True if Pillow rotates an image itself, as it does for TIFFs with the tag."""
     return image.format == "TIFF" and _valid(image.tag_v2.get(ORIENTATION)) is not None
 
 
@@ -68,7 +68,7 @@ def load_upright(image: Image.Image) -> Image.Image:
     """Return the upright pixels of an image that Pillow has opened and not yet loaded."""
     orientation = read_orientation(image)
     if image.format == "TIFF":
-        image.info.pop("xmp", None)  # by which Pillow turns some, but not all
+        image.info.pop("xmp", None)  # by which Pillow would rotate some images, but not all
     if turned_by_tag(image):
         orientation = 1
     image = load(image)
@@ -76,7 +76,7 @@ def load_upright(image: Image.Image) -> Image.Image:
 
 
 def turn_samples(samples: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the upright samples, H×W×…, of an image that has an orientation."""
+    """Return upright samples, H×W×…, for samples with an orientation, 1 to 8."""
     if orientation in SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
@@ -84,7 +84,7 @@ def turn_samples(samples: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def load(image: Image.Image) -> Image.Image:
-    """Return an opened image with its pixels loaded: a PNG, if need be, without what stands behind its pixels."""
+    """Return an opened image with loaded pixels. A PNG that fails is loaded without the chunks after its pixels."""
     stream = image.fp
     try:
         image.load()
@@ -103,7 +103,7 @@ def _valid(value: object) -> int | None:
 
 
 def _of_exif(exif: object) -> int | None:
-    """Return the orientation of EXIF data: a TIFF of which only the first directory is read."""
+    """Return the orientation of EXIF data, a TIFF, from its first directory; None without one."""
     if not isinstance(exif, bytes):
         return None
     data = re.sub(rb"^(Exif\x00\x00)+", b"", exif)
@@ -121,7 +121,7 @@ def _of_exif(exif: object) -> int | None:
 
 
 def _of_xmp(xmp: object) -> int | None:
-    """Return the orientation of XMP data: an attribute or an element with any prefix."""
+    """Return the orientation of XMP data, an attribute or an element with any prefix; None without one."""
     if isinstance(xmp, str):
         xmp = xmp.encode(errors="replace")
     if not isinstance(xmp, bytes):
@@ -134,7 +134,7 @@ def _of_xmp(xmp: object) -> int | None:
 
 
 def _unhexed(profile: object) -> bytes | None:
-    """Return the EXIF data of a text that ImageMagick writes into PNG: three lines, then hexadecimal digits."""
+    """Return the EXIF data of a text of ImageMagick in a PNG: three lines followed by hexadecimal digits."""
     try:
         return bytes.fromhex("".join(profile.split("\n")[3:])) if isinstance(profile, str) else None
     except ValueError:
@@ -142,17 +142,17 @@ def _unhexed(profile: object) -> bytes | None:
 
 
 def _late_texts(image: Image.Image) -> Iterator[tuple[str, bytes]]:
-    """Yield EXIF and XMP that stand behind the pixels of a PNG, where Pillow finds them only by decoding it."""
+    """Yield EXIF and XMP data after the pixels of a PNG, which Pillow reads only when it decodes the PNG."""
     if (file := image.fp) is None:
         return
     position = file.tell()
     try:
         file.seek(8)
-        behind = False
+        is_late = False
         while len(header := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", header)
-            behind = behind or kind == b"IDAT"
-            if behind and kind in (b"eXIf", b"iTXt", b"zTXt"):
+            is_late = is_late or kind == b"IDAT"
+            if is_late and kind in (b"eXIf", b"iTXt", b"zTXt"):
                 yield from _text(kind, file.read(min(length, LONGEST_TEXT)))
                 file.seek(max(0, length - LONGEST_TEXT) + 4, 1)
             else:

@@ -1,4 +1,4 @@
-"""Restoring: masks of packed images at the size that the images were delivered in."""
+"""Restoring of masks of packed images to the original size of the images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,15 +17,14 @@ BACKGROUND = 0
 
 
 def restore(mask: np.ndarray, transforms: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> np.ndarray:
-    """Return a mask at the size that its image had before the transforms, by the nearest pixel.
+    """Return a mask at the size of its image before the transforms, H×W (uint8), by nearest neighbour.
+
+    Pixels that a crop removed, for which the network has no prediction, are background (0).
 
     Args:
-        mask: uint8, H×W.
-        transforms: as `mml_lib.images.transforms.resolve` gives them, all of this library.
-        size: height and width of the image as it was delivered.
-
-    Returns:
-        uint8; what a crop has cut away, of which the network says nothing, is background (0).
+        mask: mask of the packed image, h×w (uint8).
+        transforms: result of `mml_lib.images.transforms.resolve`, all of this library.
+        size: height and width of the delivered image.
     """
     rows, columns = (np.floor(axis + 0.5).astype(int) for axis in places_after(transforms, size))
     inside = [(axis >= 0) & (axis < length) for axis, length in zip((rows, columns), mask.shape, strict=True)]
@@ -35,14 +34,14 @@ def restore(mask: np.ndarray, transforms: Sequence[Mapping[str, Any]], size: tup
 
 
 def places_after(transforms: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> list[np.ndarray]:
-    """Return where the transforms move the centres of the rows, and of the columns, of an image.
+    """Return the places of the centres of rows, H, and of columns, W, after the transforms (float64).
 
     Args:
-        transforms: as `mml_lib.images.transforms.resolve` gives them, all of this library.
-        size: height and width of the image as it was delivered.
+        transforms: result of `mml_lib.images.transforms.resolve`, all of this library.
+        size: height and width of the delivered image.
 
     Returns:
-        float64, H and W: places in the packed image, whose first row and column are 0.
+        Places of rows and of columns in the packed image, whose first row and column have the place 0.
     """
     places = [np.arange(length, dtype=np.float64) for length in size]
     sides = size
@@ -55,7 +54,7 @@ def places_after(transforms: Sequence[Mapping[str, Any]], size: tuple[int, int])
 def _moved(
     spec: Mapping[str, Any], places: list[np.ndarray], sides: tuple[int, int], new_sides: tuple[int, int]
 ) -> list[np.ndarray]:
-    """Return where a transform moves the centres of rows and columns."""
+    """Return the places of the centres of rows and columns after one transform."""
     if spec["name"] in RESIZING:
         return [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, new_sides, sides, strict=True)]
     if spec["name"] in ("center_crop", "pad_to_square"):
@@ -63,7 +62,7 @@ def _moved(
             axis - max(0, (old - new) // 2) + max(0, new - old) // 2
             for axis, new, old in zip(places, new_sides, sides, strict=True)
         ]
-    return places  # colours alone
+    return places  # transforms of colours
 
 
 def at_original_size(
@@ -73,12 +72,12 @@ def at_original_size(
     lookup: np.ndarray,
     transforms: Sequence[Mapping[str, Any]],
 ) -> MaskPredictions:
-    """Return predicted masks at the original sizes of their images, next to the masks as they were delivered.
+    """Return predicted masks at the original sizes of their images, with the delivered masks as targets.
 
     Args:
         predictions: masks of packed images.
         row_of: row of each image in the data set, by id.
-        dataset, lookup, transforms: as `original_masks` has them.
+        dataset, lookup, transforms: see `original_masks`.
 
     Raises:
         MMLError: a mask is missing or damaged.
@@ -97,14 +96,14 @@ def original_masks(
     lookup: np.ndarray,
     transforms: Sequence[Mapping[str, Any]],
 ) -> Iterator[MaskPair]:
-    """Yield the predicted mask of each image at its original size, and the true mask as it was delivered.
+    """Yield the predicted mask of each image at its original size, and the delivered mask.
 
     Args:
         masks: predicted and true masks of packed images.
-        rows: of the images in the data set.
-        dataset: the images as they were delivered.
-        lookup: class of each mask value (256), 255 for what is ignored.
-        transforms: what made the packed images.
+        rows: rows of the images in the data set.
+        dataset: the data set.
+        lookup: class of each mask value, 256 numbers, 255 for ignored values.
+        transforms: transforms of the packed images.
 
     Raises:
         MMLError: a mask is missing or damaged.

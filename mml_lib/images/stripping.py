@@ -1,4 +1,4 @@
-"""Stripping: a copy of an image file without the metadata that keep Pillow from reading its pixels."""
+"""Stripping: a copy of an image file without metadata that may prevent Pillow from reading its pixels."""
 
 import struct
 from typing import NamedTuple
@@ -8,15 +8,15 @@ EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 JPEG_DROPPED = {*range(0xE1, 0xF0), 0xFE} - {0xEE}
-"""Markers of metadata: APP1 to APP15 but Adobe's, which says how colours are stored, and comments."""
+"""Markers of metadata: APP1 to APP15 and comments, without Adobe's marker, which describes colours."""
 
 TIFF_KEPT = {*range(254, 260), 262, 266, *range(273, 280), 274, 284, 292, 293, 317, *range(320, 326), *range(332, 348)}
 TIFF_KEPT |= {*range(512, 522), *range(529, 533), 700}
-"""Tags that say how pixels are stored, how they are turned, and XMP."""
+"""Tags of the layout of pixels, the orientation, and XMP."""
 
 
 class Stripped(NamedTuple):
-    """A file without metadata, and its EXIF and XMP data as they were."""
+    """Content of a file without metadata, and its EXIF and XMP data; None without such data."""
 
     content: bytes
     exif: bytes | None = None
@@ -24,7 +24,7 @@ class Stripped(NamedTuple):
 
 
 def strip(content: bytes) -> Stripped | None:
-    """Return a file without metadata that decide nothing about its pixels; None for formats that need none of this."""
+    """Return the content of a file without metadata that do not affect its pixels; None for other formats."""
     try:
         if content.startswith(b"\x89PNG\r\n\x1a\n"):
             return _strip_png(content)

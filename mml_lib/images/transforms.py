@@ -1,7 +1,7 @@
-"""Preprocessing: what is done to an image (and its mask) once, before it is packed.
+"""Preprocessing: transforms of images and their masks before packing.
 
-A transform is a function `(image, mask, **arguments) -> (image, mask)` on arrays: the image H×W×C of the type of the
-data set's pixels, the mask uint8 H×W, or None where there is none. Name your own by `_target_`.
+A transform is a function `(image, mask, **arguments) -> (image, mask)` of arrays. The image is H×W×C of the dtype of
+the data set's pixels; the mask is H×W (uint8), or None without a mask. `_target_` names your own transforms.
 """
 
 import inspect
@@ -27,7 +27,7 @@ EIGHT_BIT_RGB = PixelFormat()
 
 
 def resize(image: "np.ndarray", mask: "np.ndarray | None", size: Size, interpolation: str = "bilinear") -> "Pair":
-    """Give the size (height and width), whatever the proportions; masks by nearest neighbour."""
+    """Resize to a height and width, without preserving proportions; masks by nearest neighbour."""
     from mml_lib.images.filters import resized, resized_mask
 
     size = size[0], size[1]
@@ -37,14 +37,14 @@ def resize(image: "np.ndarray", mask: "np.ndarray | None", size: Size, interpola
 def resize_smallest(
     image: "np.ndarray", mask: "np.ndarray | None", size: int, interpolation: str = "bilinear"
 ) -> "Pair":
-    """Give the smallest side this length in pixels, proportions kept."""
+    """Resize so that the shortest side has `size` pixels, preserving proportions."""
     from mml_lib.images.filters import size_of
 
     return resize(image, mask, scaled_to(size_of(image), size), interpolation)
 
 
 def scaled_to(size: Size, side: int) -> Size:
-    """Return the height and width whose smallest is `side`, proportions kept."""
+    """Return height and width with the shortest side `side`, preserving proportions."""
     height, width = (max(1, round(length * side / min(size))) for length in size)
     return height, width
 
@@ -56,7 +56,7 @@ def resize_longest(
     interpolation: str = "bilinear",
     enlarge: bool = False,
 ) -> "Pair":
-    """Bound the longest side to this length in pixels, proportions kept; smaller images stay unless `enlarge`."""
+    """Resize so that the longest side has at most `size` pixels (exactly with `enlarge`), preserving proportions."""
     from mml_lib.images.filters import as_array, size_of
 
     bounded = bounded_to(size_of(image), size, enlarge)
@@ -64,7 +64,7 @@ def resize_longest(
 
 
 def bounded_to(size: Size, side: int, enlarge: bool = False) -> Size:
-    """Return the height and width whose longest is at most `side`, or `side` to `enlarge`, proportions kept."""
+    """Return height and width with the longest side at most `side` (exactly with `enlarge`), preserving proportions."""
     if max(size) <= side and not enlarge:
         return size
     height, width = (max(1, round(length * side / max(size))) for length in size)
@@ -72,12 +72,12 @@ def bounded_to(size: Size, side: int, enlarge: bool = False) -> Size:
 
 
 def center_crop(image: "np.ndarray", mask: "np.ndarray | None", size: Size) -> "Pair":
-    """Cut out the centre; what an image lacks is added in black, in masks as ignored (255)."""
+    """Crop to the centre. Missing pixels are added as black, and as ignored (255) in masks."""
     return _window(image, size, 0), None if mask is None else _window(mask, size, IGNORE)
 
 
 def pad_to_square(image: "np.ndarray", mask: "np.ndarray | None") -> "Pair":
-    """Add black borders to the shorter side, in masks ignored ones (255)."""
+    """Pad the shorter side with black borders, which are ignored (255) in masks."""
     side = max(image.shape[:2])
     return center_crop(image, mask, (side, side))
 
@@ -86,10 +86,10 @@ def _window(array: "np.ndarray", size: Size, fill: int) -> "np.ndarray":
     import numpy as np
 
     slices, pads = [], []
-    for length, wanted in zip(array.shape[:2], size, strict=True):
-        start = max(0, (length - wanted) // 2)
-        slices.append(slice(start, start + wanted))
-        missing = max(0, wanted - length)
+    for length, new_length in zip(array.shape[:2], size, strict=True):
+        start = max(0, (length - new_length) // 2)
+        slices.append(slice(start, start + new_length))
+        missing = max(0, new_length - length)
         pads.append((missing // 2, missing - missing // 2))
     cut = array[tuple(slices)]
     if not any(map(sum, pads)):
@@ -98,9 +98,9 @@ def _window(array: "np.ndarray", size: Size, fill: int) -> "np.ndarray":
 
 
 def clahe(image: "np.ndarray", mask: "np.ndarray | None", clip_limit: float = 2.0, tiles: int = 8) -> "Pair":
-    """Even out the contrast in tiles×tiles (CLAHE: Zuiderveld 1994, by OpenCV).
+    """Equalise the contrast in tiles×tiles tiles (CLAHE, Zuiderveld 1994, by OpenCV).
 
-    Of three channels the lightness, colours kept; otherwise each channel by itself.
+    Images of three channels are equalised in lightness, preserving colours; in others, each channel separately.
     """
     from mml_lib.images.filters import equalized
 
@@ -108,9 +108,9 @@ def clahe(image: "np.ndarray", mask: "np.ndarray | None", clip_limit: float = 2.
 
 
 def color_constancy(image: "np.ndarray", mask: "np.ndarray | None", power: float = 6) -> "Pair":
-    """Take out the colour of the light by shades of grey (Finlayson and Trezzi 2004), as is usual in dermatoscopy.
+    """Remove the colour of the light by shades of grey (Finlayson and Trezzi 2004), as is usual in dermatoscopy.
 
-    The light's colour is the Minkowski norm of each channel with this power; 1 is the grey world.
+    The colour of the light is the Minkowski norm of each channel with the exponent `power`; 1 is the grey world.
     """
     from mml_lib.images.filters import balanced
 
@@ -126,7 +126,7 @@ FIXING = ("resize", "center_crop")
 
 RESIZING = ("resize", "resize_smallest", "resize_longest")
 ONE_SIDE: Mapping[str, Callable[[Sequence[int]], int]] = {"resize_smallest": min, "resize_longest": max}
-"""Transforms that give one side its length, and which of two sides that they are told it is."""
+"""Transforms of one side, and the function that selects this side of a height and width."""
 
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
 OF_COLOURS = ("color_constancy",)
@@ -135,15 +135,15 @@ OF_COLOURS = ("color_constancy",)
 POSITIVE = ("clip_limit", "tiles", "power")
 
 DRAFT = 1.5
-"""JPEGs are decoded at no less than this times the size they get. That changes pixels by a level or so, and shifts them
-by less than half a pixel where a side is odd."""
+"""Least size at which JPEGs are decoded, as a multiple of the resized size. This changes pixels by about one grey
+level, and shifts them by less than half a pixel for odd sides."""
 
 
 def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
-    """Return the transforms as plain mappings, the size filled in where they take one and state none.
+    """Return the transforms as plain mappings, with the size of the preprocessing as default.
 
     Raises:
-        MMLError: a transform that does not exist, or arguments that it does not take.
+        MMLError: a transform does not exist, or does not take its arguments.
     """
     specs = []
     for number, transform in enumerate(preprocessing.transforms):
@@ -173,7 +173,7 @@ def _sides(size: Any) -> list[int]:
 
 
 def _check(function: Callable[..., "Pair"], spec: Mapping[str, Any]) -> None:
-    """Refuse arguments that a transform does not take, the lack of one, and values that make no sense."""
+    """Check that a transform takes its arguments, that none is missing, and that values are valid."""
     label, arguments = spec.get("name") or spec[TARGET], _arguments(spec)
     if TARGET in spec and not (_takes_image_and_mask(function) or is_of_plugin(function)):
         raise MMLError(f"{label} is not called: a transform is a function of an image and a mask, (image, mask, …)")
@@ -207,7 +207,7 @@ def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
-    """Return height and width that all images have after the transforms, None where each has its own.
+    """Return the height and width of all images after the transforms; None if sizes differ.
 
     The user's own transforms are assumed to keep the size; packing notices if they do not.
     """
@@ -228,7 +228,7 @@ def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
 
 
 def size_after(transforms: Sequence[Mapping[str, Any]], size: Size) -> Size:
-    """Return the height and width of an image of a size after the transforms; the user's own are assumed to keep it."""
+    """Return the size of an image after the transforms. The user's own are assumed to keep it."""
     for spec in transforms:
         name = spec.get("name")
         if name in FIXING:
@@ -243,12 +243,12 @@ def size_after(transforms: Sequence[Mapping[str, Any]], size: Size) -> Size:
 
 
 def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
-    """Return True if all transforms move pixels in a known way; the user's own may move them anywhere."""
+    """Return True if the geometry of all transforms is known, which is not the case for the user's own."""
     return all(TARGET not in spec for spec in transforms)
 
 
 def moves_pixels(transforms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the transforms that place pixels: sizes, crops and padding, and those of the user."""
+    """Return the transforms that may change geometry: sizes, crops, padding, and the user's own."""
     kept = [
         spec for spec in transforms if TARGET in spec or spec["name"] in (*RESIZING, "center_crop", "pad_to_square")
     ]
@@ -258,17 +258,17 @@ def moves_pixels(transforms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 def transforms_of_masks(pipeline: Pipeline) -> list[dict[str, Any]]:
     """Return the transforms between delivered images and the masks that networks of a pipeline predict.
 
-    There are none where networks see images window by window, which predict them as they were delivered.
+    There are none for predictions by a sliding window, which have the size of delivered images.
     """
     transforms = resolve(Preprocessing(**pipeline.content["preprocessing"]))
     return [] if pipeline.content.get("patches") and is_restorable(transforms) else transforms
 
 
 def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":
-    """Apply the transforms to an image, an array or a Pillow image, and its mask.
+    """Return an image (an array or a Pillow image) and its mask after the transforms.
 
     Raises:
-        MMLError: a transform of the user's own returns something else than an image and its mask.
+        MMLError: the user's own transform does not return an image and its mask.
     """
     from mml_lib.images.filters import as_array
 
@@ -276,17 +276,17 @@ def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", 
         if TARGET in spec:
             image, mask = _apply_own(spec, as_array(image), mask)
             continue
-        # Pillow resizes: its picture need not become an array before.
+        # Resizing uses Pillow, so its images need no conversion to arrays.
         image = image if spec["name"] in RESIZING else as_array(image)
         image, mask = TRANSFORMS[spec["name"]](image, mask, **_arguments(spec))
     return as_array(image), mask
 
 
 def check_colours(transforms: Sequence[Mapping[str, Any]], pixels: PixelFormat) -> None:
-    """Refuse transforms of colours where there are none.
+    """Check that transforms of colours are only used for images with colours.
 
     Raises:
-        MMLError: the line names the remedies.
+        MMLError: a transform changes colours, and the images have none.
     """
     for spec in transforms:
         if spec.get("name") in OF_COLOURS and not pixels.is_colour:
@@ -299,34 +299,35 @@ def check_colours(transforms: Sequence[Mapping[str, Any]], pixels: PixelFormat) 
 def _apply_own(spec: Mapping[str, Any], image: "np.ndarray", mask: "np.ndarray | None") -> "Pair":
     import numpy as np
 
-    # Copies, for it may write into what it gets.
+    # Copies, because the function may change its arguments.
     result = _function(spec)(np.array(image), None if mask is None else np.array(mask), **_arguments(spec))
     try:
-        made, made_mask = result
-        fits = made.dtype == image.dtype and made.ndim == 3 and made.shape[2] == image.shape[2] and made.size > 0
-        if mask is None or made_mask is None:
-            fits = fits and mask is None and made_mask is None
+        changed, changed_mask = result
+        fits = changed.dtype == image.dtype and changed.ndim == 3 and changed.shape[2] == image.shape[2]
+        fits = fits and changed.size > 0
+        if mask is None or changed_mask is None:
+            fits = fits and mask is None and changed_mask is None
         else:
-            fits = fits and made_mask.dtype == np.uint8 and made_mask.shape == made.shape[:2]
+            fits = fits and changed_mask.dtype == np.uint8 and changed_mask.shape == changed.shape[:2]
     except (TypeError, ValueError, AttributeError):
         fits = False
     if not fits:
         raise MMLError(
-            f"preprocessing: {spec[TARGET]} must return an image ({image.dtype}, H×W×{image.shape[2]}, as it gets) and "
-            "its mask (uint8, H×W; None where there is none)"
+            f"preprocessing: {spec[TARGET]} must return an image ({image.dtype}, H×W×{image.shape[2]}) and its mask "
+            "(uint8, H×W; None without a mask)"
         )
-    return made, made_mask
+    return changed, changed_mask
 
 
 def check_masks_move(transforms: Sequence[Mapping[str, Any]], pixels: PixelFormat = EIGHT_BIT_RGB) -> None:
-    """Try each of the user's own transforms on grey images with a patch of noise, which their masks mark.
+    """Check each of the user's own transforms with grey images that have a patch of noise, which masks mark.
 
     Args:
-        transforms: as `resolve` gives them.
+        transforms: result of `resolve`.
         pixels: format of the images.
 
     Raises:
-        MMLError: it moves images and leaves masks where they are.
+        MMLError: a transform changes the geometry of images, but not of masks.
     """
     import numpy as np
 
@@ -341,13 +342,13 @@ def check_masks_move(transforms: Sequence[Mapping[str, Any]], pixels: PixelForma
             image = (levels * (pixels.full_scale / 255)).astype(pixels.depth)
             mask[patch] = 1
             try:
-                made, moved = _apply_own(spec, image, mask)
-                assert moved is not None
-            except Exception:  # what fails on this image may do on others, and is named there
+                changed, changed_mask = _apply_own(spec, image, mask)
+                assert changed_mask is not None
+            except Exception:  # a transform may fail for this image only; packing reports errors for others
                 continue
-            grey = made.astype(np.float64).sum(2)
+            grey = changed.astype(np.float64).sum(2)
             change = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
-            marked = moved[1:, 1:] == 1
+            marked = changed_mask[1:, 1:] == 1
             inside = change[marked].mean() if marked.any() else 0
             outside = change[~marked].mean() if not marked.all() else 0
             if outside > inside:
@@ -358,12 +359,13 @@ def check_masks_move(transforms: Sequence[Mapping[str, Any]], pixels: PixelForma
 
 
 def draft_size(transforms: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the shortest side that a JPEG may be decoded at, None where its full size matters.
+    """Return the least length of the shortest side for decoding a JPEG; None for its full size.
 
-    Only where the first thing that happens is a resize that averages: decoding at a half or a quarter saves most time.
+    Decoding at a half or a quarter saves most of the time. It is possible if the first transform is a resize with
+    antialiasing.
     """
     first = next((spec for spec in transforms if spec.get("name") != "pad_to_square"), {})
     if first.get("name") not in ("resize", "resize_smallest") or first.get("interpolation") == "nearest":
-        return None  # a bound must be that of the image itself, to the pixel
+        return None  # resize_longest depends on the exact size of the image
     size = first["size"]
     return math.ceil(DRAFT * (size if isinstance(size, int) else max(size)))

@@ -1,4 +1,4 @@
-"""Mapping of the samples of image files to pixels of a type, from 0 to its full scale."""
+"""Mapping of the samples of image files to pixels of a dtype, from 0 to its full scale."""
 
 import functools
 import math
@@ -11,7 +11,7 @@ from mml_lib.tasks.pixel_format import FULL_SCALE, Depth, ValueRange
 
 
 class WholeRescale(NamedTuple):
-    """Rescale of whole numbers: slope and intercept, and the type of the results; those beyond it are cut off."""
+    """Rescaling of integers by slope and intercept. Results are clipped to the range of the dtype `depth`."""
 
     slope: int
     intercept: int
@@ -23,14 +23,14 @@ class WholeRescale(NamedTuple):
         ends = [int(end) * self.slope + self.intercept for end in (stored.min(), stored.max())]
         if min(ends) < limits.min or max(ends) > limits.max:
             return fitted(stored.astype(np.int64) * self.slope + self.intercept, self.depth)
-        # Where all results fit, those of a type that wraps around are right, and this is several times as fast.
+        # If all results fit, arithmetic that wraps around is correct, and several times as fast.
         factor, summand = (np.array(number).astype(self.depth) for number in (self.slope, self.intercept))
         values = stored.astype(self.depth)
         return (values if self.slope == 1 else values * factor) + summand
 
 
 def fitted(values: np.ndarray, depth: str) -> np.ndarray:
-    """Return values as another type; those beyond it are cut off."""
+    """Return values as another dtype, clipped to its range."""
     if depth.startswith("float"):
         return values.astype(depth)
     limits = np.iinfo(depth)
@@ -42,23 +42,23 @@ def fitted(values: np.ndarray, depth: str) -> np.ndarray:
 def to_depth(
     values: np.ndarray, value_range: ValueRange, depth: Depth = "uint8", rescale: WholeRescale | None = None
 ) -> np.ndarray:
-    """Return values of any type as pixels: those of the range are spread over 0 to full scale, others are cut off.
+    """Return values of any dtype as pixels: the range is mapped linearly to 0 … full scale, other values are clipped.
 
     Args:
-        values: samples.
+        values: samples of any shape.
         value_range: values that become 0 and full scale.
-        depth: type of the pixels.
-        rescale: what is done to the samples before; None: nothing.
+        depth: dtype of the pixels.
+        rescale: rescaling of the samples before the mapping; None without it.
     """
     if values.dtype in (np.uint16, np.int16):
-        # Four times as fast as indexing with the values, which NumPy first turns into integers of 64 bits.
+        # Four times as fast as indexing with the values, which NumPy first converts to integers of 64 bits.
         rows = np.ascontiguousarray(values).view(np.uint16).reshape(len(values), -1)
         return cv2.LUT(rows, _table(value_range, values.dtype.str, depth, rescale)).reshape(values.shape)
     return _scaled(rescale.of(values) if rescale else values, value_range, depth)
 
 
 def widen(values: np.ndarray, depth: Depth) -> np.ndarray:
-    """Return pixels of 8 bits as pixels of another type."""
+    """Return pixels of 8 bits as pixels of another dtype."""
     if depth == "uint8":
         return values
     if depth == "uint16":
@@ -79,14 +79,14 @@ def _scaled(values: np.ndarray, value_range: ValueRange, depth: Depth) -> np.nda
 
 
 def _above(values: np.ndarray, low: float) -> np.ndarray:
-    """Return how far values lie above another, float64; whole numbers of 64 bits below it count as it or less.
+    """Return the differences of values to a bound (float64). 64-bit integers below the bound count as the bound.
 
-    They are subtracted before they become floating-point numbers, which hold 53 bits.
+    64-bit integers are subtracted before their conversion to floating-point numbers, which have 53 bits.
     """
     if values.dtype.kind not in "ui" or values.dtype.itemsize < 8:
         return values.astype(np.float64) - low
     limits = np.iinfo(values.dtype)
     base = min(max(math.floor(low), int(limits.min)), int(limits.max))
-    # Unsigned differences wrap around to the right ones, also those above the largest signed number.
+    # Unsigned differences wrap around to the correct values, even above the largest signed integer.
     whole = np.maximum(values, values.dtype.type(base)).astype(np.uint64) - np.uint64(base % 2**64)
     return whole.astype(np.float64) - float(low - base)

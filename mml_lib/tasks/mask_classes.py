@@ -197,7 +197,7 @@ class _Masks:
         """
         if self.dataset.masks is None:
             raise MMLError(
-                f"{self.where}.colors: the data set was listed by an older MML, which kept no colours; list it anew: "
+                f"{self.where}.colors: the data set was listed by an older MML, which kept no colours; list it again: "
                 f"snakemake --force {self.dataset.folder}/dataset.json"
             )
         classes = {tuple(color): label for label, listed in colors for color in listed}

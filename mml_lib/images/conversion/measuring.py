@@ -173,7 +173,7 @@ def choose_range(
     if eight_bits:
         return _beside_eight_bits(extents, eight_bits, low, high)
     if low == high:
-        raise MMLError(f"all images have one value, {low:g} ({extents[0].file}); mend or remove them")
+        raise MMLError(f"all images have one value, {low:g} ({extents[0].file}); correct or remove them")
     if images and images.percentiles:
         is_whole = not any(extent.depth.startswith("float") for extent in extents)
         value_range = _of_percentiles(histogram, low, high, images.percentiles, is_whole)

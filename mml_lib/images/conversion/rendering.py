@@ -79,7 +79,7 @@ def _check_channels(values: np.ndarray, conversion: Conversion, file: ImageFile 
         fits = count == 1 or (count == 3 and not conversion.windows)
     if not fits:
         raise MMLError(
-            f"the image {file} has {count} channels, its data set {conversion.pixels}; list the data set anew "
+            f"the image {file} has {count} channels, its data set {conversion.pixels}; list the data set again "
             f"(snakemake --force data/RAW/<data set>/{MANIFEST}), correct images.channels of the task, or replace it"
         )
 
@@ -100,13 +100,13 @@ def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> n
         if value_range is None:
             raise MMLError(
                 f"the image {file} has {values.dtype} samples, and its data set has no range of values, as it was "
-                f"listed before it had such images; list it anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
+                f"listed before it had such images; list it again: snakemake --force data/RAW/<data set>/{MANIFEST}"
             )
         if value_range.is_own:
             value_range = deep.own_range
         if value_range is None:
             raise MMLError(
-                f"the image {file} has no window of its own, as it had when its data set was listed; list it anew: "
+                f"the image {file} has no window of its own, as it had when its data set was listed; list it again: "
                 f"snakemake --force data/RAW/<data set>/{MANIFEST}"
             )
         pixels = to_depth(values, value_range, depth, deep.rescale)

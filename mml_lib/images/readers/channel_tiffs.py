@@ -73,7 +73,7 @@ def read_channels(path: Path, frame: int) -> DeepImage:
     """Return a frame of a TIFF with all of its channels."""
     stack = read_stack(path)
     if frame >= len(stack.values):
-        raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
+        raise MMLError(f"the image {path} has no frame {frame}; list the data set again")
     values = stack.values[frame]
     values = values[..., 0] if values.shape[2] == 1 else values
     return DeepImage(np.ascontiguousarray(values), inverted=stack.is_inverted, channels=stack.names)

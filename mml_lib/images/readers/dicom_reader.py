@@ -124,7 +124,7 @@ def read_dicom(file: Path | str, own_window: bool = False, as_numbers: bool = Fa
             return plain
         _check(dataset, path, with_pixels=is_whole)
         if frame >= _frames(dataset):
-            raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
+            raise MMLError(f"the image {path} has no frame {frame}; list the data set again")
         stored = stored_grey(dataset)
         image = _image(
             dataset, _decoded(dataset, frame, path) if stored is None else stored, frame, own_window, as_numbers

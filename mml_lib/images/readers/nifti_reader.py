@@ -50,7 +50,7 @@ def _slice(path: Path, frame: int) -> np.ndarray:
     values = _volume(path).values
     slices = values.shape[2]
     if frame >= slices * values.shape[3]:
-        raise MMLError(f"the image {path} has no slice {frame}; list the data set anew")
+        raise MMLError(f"the image {path} has no slice {frame}; list the data set again")
     return np.ascontiguousarray(values[:, :, frame % slices, frame // slices])
 
 

@@ -140,7 +140,7 @@ def test_own_transform_is_a_function_by_its_path():
 
 @pytest.mark.parametrize("name", ["as_floats", "image_only", "halved"])
 def test_own_transform_must_return_an_image_and_its_mask(name: str):
-    with pytest.raises(MMLError, match=rf"preprocessing: .*{name} must return an image \(uint8, H×W×3, as it gets\)"):
+    with pytest.raises(MMLError, match=rf"preprocessing: .*{name} must return an image \(uint8, H×W×3\)"):
         apply(resolved({"_target_": f"{__name__}.{name}"}), IMAGE, MASK)
 
 

@@ -107,7 +107,7 @@ class ImageTree:
                 return False
             raise MMLError(
                 f"the file {entry.path} cannot be read: it is a link to {os.readlink(entry.path)}, which leads "
-                "nowhere; mend or remove the link"
+                "nowhere; correct or remove the link"
             )
         if entry.is_dir():
             return True
