@@ -1,7 +1,7 @@
-"""Channel ranges: a range of values for each channel of images whose channels have names.
+"""Channel ranges: a range of values for each channel of images with named channels.
 
-Stains and sequences differ in brightness by orders of magnitude. By one range for all, a weak one would be nearly
-black, which the statistics of pretrained weights do not make good.
+The brightness of stains and sequences differs by orders of magnitude. With one range for all, weak channels would be
+nearly black, which normalisation by the statistics of pretrained weights does not correct.
 """
 
 from collections import Counter
@@ -19,15 +19,15 @@ def choose_own_ranges(
     images: Images,
     histograms: Sequence[Histogram],
 ) -> tuple[ValueRange, ...]:
-    """Return a range for each channel of images whose channels are named, as stains and sequences are.
+    """Return a range for each channel of images with named channels, such as stains and sequences.
 
-    There is none where the study or the files state what values mean, or where some images have 8 bits.
+    The result is empty if the study or the files state the meaning of values, or if some images have 8 bits.
 
     Args:
-        extents: of each deep image.
+        extents: extent of each deep image.
         eight_bits: number of images with 8 bits.
-        images: what the study states.
-        histograms: as for `choose_range`, of each channel.
+        images: options of the study.
+        histograms: `histogram` of `choose_range` for each channel.
 
     Raises:
         MMLError: values of a channel cannot be compared.
@@ -52,7 +52,7 @@ def _range_of_channel(extents: Sequence[Extent], images: Images, histogram: Hist
 
 
 def describe_channels(conversion: Conversion, extents: Sequence[Extent]) -> str:
-    """Return a phrase about how the values of channels with ranges of their own are mapped."""
+    """Return a phrase that describes the mapping of channels with separate ranges."""
     kinds = ", ".join(f"{count} of {depth}" for depth, count in Counter(extent.depth for extent in extents).items())
     ranges = zip(conversion.pixels.channels, conversion.windows, strict=True)
     values = ", ".join(f"{name} {value_range}" for name, value_range in ranges)

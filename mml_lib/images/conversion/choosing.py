@@ -1,4 +1,4 @@
-"""Choosing: the conversion of a data set's image files, by what the study states and what the files hold."""
+"""Choosing: the conversion of a data set's image files, from the options of the study and the content of the files."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,21 +11,21 @@ from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat, ValueRange
 
 MOST_CHANNELS = 32
-"""Channels that are taken for channels unless the study states them: arrays of more may be volumes."""
+"""Largest number of channels without a statement of the study: arrays with more may be volumes."""
 
 FLAT, WIDE = 4, 8
-"""Rows up to which an image with that many channels or more, and `FLAT` for each row, seems to be stored C×H×W."""
+"""Largest number of rows, and least number of channels (at least `FLAT` per row), of images that are probably C×H×W."""
 
 
 class ImageChannels(NamedTuple):
     """Channels of an image file.
 
     Args:
-        file: its name.
-        number: how many they are.
-        has_colour: red, green and blue differ somewhere.
-        names: of the channels, where the file states them.
-        is_coloured: they differ clearly, more than by the noise of JPEG; looked at only where grey is stated.
+        file: name of the file.
+        number: number of channels.
+        has_colour: True if red, green and blue differ in any pixel.
+        names: names of the channels, if the file states them.
+        is_coloured: True if they differ by more than the noise of JPEG; only determined if grey is stated.
         size: height and width of the image.
     """
 
@@ -38,7 +38,7 @@ class ImageChannels(NamedTuple):
 
     @property
     def seems_transposed(self) -> bool:
-        """True if the image seems to be stored as channels×height×width."""
+        """True if the image is probably stored as channels×height×width."""
         if self.size is None or self.names:
             return False
         rows = self.size[0]
@@ -63,16 +63,16 @@ def choose_conversion(
     """Return the conversion of a data set.
 
     Args:
-        channels: of each image.
-        extents: of each deep image.
-        images: what the study states.
-        histogram: as for `choose_range`.
-        histograms: the same of each channel, where channels have files of their own.
+        channels: channels of each image.
+        extents: extent of each deep image.
+        images: options of the study.
+        histogram: see `choose_range`.
+        histograms: `histogram` of each channel, if each channel has its own file.
 
     Raises:
-        MMLError: a channel that an image lacks, channels or values that do not go together, options without an effect.
+        MMLError: an image lacks a channel; channels or values of images cannot be combined; an option has no effect.
     """
-    _warn_of_transposed(channels)
+    _warn_about_transposed(channels)
     source = choose_channels(channels, images)
     eight_bits = len(channels) - len(extents)
     if source.windows:
@@ -87,7 +87,7 @@ def choose_conversion(
 
 
 def describe(conversion: Conversion, extents: Sequence[Extent], eight_bits: int) -> str:
-    """Return one line about the pixels of a data set, and how values are mapped."""
+    """Return one line about the pixels of a data set and the mapping of values."""
     line = f"images become {conversion.pixels}"
     if conversion.picked is not None and conversion.windows:
         return f"{line}; {describe_channels(conversion, extents)}"
@@ -100,7 +100,7 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
     """Return the channels of a data set's pixels.
 
     Raises:
-        MMLError: a channel that an image lacks, images with different channels, or colour where windows need grey.
+        MMLError: an image lacks a channel; images have different channels; windows are stated for images with colour.
     """
     if images.picked is not None:
         return _picked(channels, images.picked)
@@ -132,9 +132,9 @@ def _grey_or_rgb(images: Images, has_colour: bool) -> tuple[str, ...]:
 
 
 def expected_conversion(first: ImageChannels, images: Images) -> Conversion | None:
-    """Return the conversion of a data set whose other images are like the first one, which has 8 bits.
+    """Return the conversion of a data set if all images are like the first one, which has 8 bits.
 
-    None: the images decide it together, by their channels or by windows.
+    None: the conversion depends on all images, because of channels or windows.
     """
     if first.number not in (1, 3) or first.names or images.picked is not None or isinstance(images.window, list):
         return None
@@ -142,7 +142,7 @@ def expected_conversion(first: ImageChannels, images: Images) -> Conversion | No
     return Conversion(pixels, stacks_frames=images.frames == "channels")
 
 
-def _warn_of_transposed(channels: Sequence[ImageChannels]) -> None:
+def _warn_about_transposed(channels: Sequence[ImageChannels]) -> None:
     transposed = [image for image in channels if image.seems_transposed]
     if transposed and (size := transposed[0].size):
         shape = "×".join(map(str, (*size, transposed[0].number)))
@@ -154,10 +154,10 @@ def _warn_of_transposed(channels: Sequence[ImageChannels]) -> None:
 
 
 def _check_grey(channels: Sequence[ImageChannels], tinted: Sequence[str]) -> None:
-    """Refuse images with colour where grey is stated, and warn of slight colour, such as the noise of JPEG.
+    """Refuse images with colour if grey is stated, and warn about slight colour, such as the noise of JPEG.
 
     Raises:
-        MMLError: one of them, and how colour is kept or left out.
+        MMLError: images have colour.
     """
     coloured = [image.file for image in channels if image.is_coloured]
     if coloured:
@@ -196,10 +196,10 @@ def _windows(channels: Sequence[ImageChannels], windows: Sequence[Window]) -> Ch
 
 
 def _common_count(channels: Sequence[ImageChannels]) -> int:
-    """Return the number of channels that all images have.
+    """Return the common number of channels of all images.
 
     Raises:
-        MMLError: it differs.
+        MMLError: numbers of channels differ.
     """
     first = channels[0]
     for other in channels:
@@ -213,10 +213,10 @@ def _common_count(channels: Sequence[ImageChannels]) -> int:
 
 
 def _names(channels: Sequence[ImageChannels], picked: Sequence[int]) -> tuple[str, ...]:
-    """Return the names of channels: those that the files state.
+    """Return the names of picked channels, from the files if they state names.
 
     Raises:
-        MMLError: files state different ones.
+        MMLError: files state different names.
     """
     first = channels[0]
     for other in channels:

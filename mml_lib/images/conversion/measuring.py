@@ -1,4 +1,4 @@
-"""Measuring: the values of the deep images of a data set, and the one range that all of them are mapped by."""
+"""Measuring: the values of the deep images of a data set, and the common range for their mapping."""
 
 import functools
 import math
@@ -18,34 +18,34 @@ from mml_lib.tasks.pixel_format import PixelFormat, ValueRange
 
 REMEDY = "state the values of black and white in the task, images: {range: [low, high]}"
 BINS = 2**16
-"""Bins of the histogram that percentiles are taken from: for integers of 16 bits one a value."""
+"""Number of bins of the histogram for percentiles: one per value for integers of 16 bits."""
 
 FINE = 256
-"""Bins between two percentiles that show floating-point values well enough."""
+"""Number of bins between two percentiles that suffices for floating-point values."""
 
 FINEST = 1e-12
-"""Width of bins of floating-point values, by the largest of them, that is not made smaller."""
+"""Least width of bins of floating-point values, relative to the largest value."""
 
 MOST_PASSES = 12
-"""Times that values are counted at most to find percentiles: each narrows the bins by up to `BINS` times."""
+"""Largest number of histograms for percentiles. Each one narrows the bins by a factor of up to `BINS`."""
 
 GAP = 4
-"""Factor between the largest values of images above which two groups of them seem to have two depths."""
+"""Factor between the largest values of two groups of images from which they are considered to have two depths."""
 
 DEPTHS = (8, 10, 12, 14)
-"""Bits of scanners whose values are stored in 16 bits."""
+"""Numbers of bits of scanners that store values in 16 bits."""
 
 FULL = 0.98
-"""Part of the largest value of a depth from which the brightest pixel of several images shows that depth."""
+"""Share of the largest value of a depth from which the brightest pixel indicates this depth."""
 
 FEW_LEVELS = 16
-"""Images that use less than this part of the range keep less than 16 of 256 grey levels."""
+"""Divisor of the range. Images that use a smaller part keep less than 16 of 256 grey levels."""
 
 QUANTILES = np.linspace(0, 1, 65)
-"""Quantiles that are kept of each image, to count the grey levels that most of its pixels get."""
+"""Quantiles of each image, for the number of grey levels of most of its pixels."""
 
 SAMPLED = 2**14
-"""Pixels of an image, about, that quantiles are taken from."""
+"""Approximate number of pixels of an image for its quantiles."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Extent:
     """The values of one image.
 
     Args:
-        depth: type of its samples.
-        low, high: its least and largest value.
-        file: its file, for messages.
-        quantiles: of its values, least to largest.
-        own_range: values that its file wants to be black and white.
-        is_calibrated: one value means the same in all images.
-        parts: extents of its channels, where they are named.
+        depth: dtype of the samples.
+        low, high: least and largest value.
+        file: file of the image, for messages.
+        quantiles: quantiles of the values, in ascending order.
+        own_range: values for black and white that the file states; None without them.
+        is_calibrated: True if a value has the same meaning in all images.
+        parts: extents of the channels, if these have names.
     """
 
     depth: str
@@ -73,11 +73,11 @@ class Extent:
 
     @property
     def values(self) -> ValueRange:
-        """Its least and largest value."""
+        """Least and largest value."""
         return ValueRange(self.low, self.high)
 
     def loses_levels(self, value_range: ValueRange) -> bool:
-        """Return True if most pixels get few of many grey levels, because of outliers, markers or padding."""
+        """Return True if most pixels get few grey levels because of outliers, markers or padding."""
         levels = len(np.unique(to_depth(np.array(self.quantiles), value_range)))
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
@@ -87,9 +87,9 @@ def measure_extent(image: DeepImage, depth: str, file: object, files: Sequence[o
 
     Args:
         image: the image, with the channels that are kept.
-        depth: type of its samples, as its header says.
-        file: of the image, for messages.
-        files: file of each of these channels, where they are named.
+        depth: dtype of its samples, from its header.
+        file: file of the image, for messages.
+        files: file of each of these channels, if they have names.
     """
     if len(files) > 1:
         whole = measure_extent(image, depth, file)
@@ -103,24 +103,24 @@ def measure_extent(image: DeepImage, depth: str, file: object, files: Sequence[o
 
 
 class Bins(NamedTuple):
-    """Bins of a histogram: the middle of the first, and the distance between two of the `BINS`."""
+    """Bins of a histogram: the centre of the first bin, and the distance between the centres of the `BINS` bins."""
 
     low: float
     step: float
 
     @classmethod
     def between(cls, low: float, high: float, is_whole: bool) -> "Bins":
-        """Return bins from one value to another; those of whole numbers each have the same number of them."""
+        """Return bins between two values. Bins of whole numbers contain equally many numbers."""
         if is_whole:
             step = -(-int(high - low + 1) // BINS)
             return cls(low + (step - 1) / 2, step)
         return cls(low, (high - low) / (BINS - 1))
 
     def counts_of(self, values: Iterable[np.ndarray]) -> np.ndarray:
-        """Return the counts of values in the bins. Values beyond the ends count in the outer ones."""
+        """Return the counts of values in the bins. Values beyond the ends count in the outer bins."""
         counts = np.zeros(BINS, np.int64)
         for array in values:
-            # Values in the middle between two bins belong to the lower one, whatever its number.
+            # Values halfway between two centres belong to the lower bin.
             places = np.ceil((array.astype(np.float64) - self.low) / self.step - 0.5)
             counts += np.bincount(places.clip(0, BINS - 1).astype(np.int64).ravel(), minlength=BINS)
         return counts
@@ -136,17 +136,17 @@ def choose_range(
     images: Images | None,
     histogram: Histogram,
 ) -> ValueRange | None:
-    """Return the range that all deep images of a data set are mapped by, None where there are none.
+    """Return the common range for the mapping of all deep images of a data set; None without deep images.
 
     Args:
-        extents: of each deep image.
+        extents: extent of each deep image.
         eight_bits: number of images with 8 bits.
-        images: what the study states of the images.
-        histogram: returns the counts of the deep images' values in bins.
+        images: options of the study.
+        histogram: function that returns the counts of the deep images' values in bins.
 
     Raises:
-        MMLError: a stated range that no image needs or has values in, images whose values cannot be compared, or one
-            value everywhere.
+        MMLError: a stated range has no effect, or no image has values in it; values of images cannot be compared; or
+            all pixels have one value.
     """
     stated = images and (images.stated_range or images.percentiles)
     if not extents:
@@ -157,11 +157,18 @@ def choose_range(
         return None
     if not stated and (value_range := _of_files(extents, eight_bits)):
         return value_range
-    low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
     if images and images.stated_range:
         key, ends = "window" if images.window else "range", images.stated_range
         check_ends(extents, ends, key)
         return ValueRange(*ends, "stated")
+    return _measured_range(extents, eight_bits, images, histogram)
+
+
+def _measured_range(
+    extents: Sequence[Extent], eight_bits: int, images: Images | None, histogram: Histogram
+) -> ValueRange:
+    """Return the range from the values of images: all values, or those between percentiles."""
+    low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
     is_comparable = all(extent.is_calibrated for extent in extents)
     if not is_comparable:
         _check_kinds(extents)
@@ -171,22 +178,22 @@ def choose_range(
             f"percentiles of the other {len(extents)} do not compare; {REMEDY} in place of percentiles"
         )
     if eight_bits:
-        return _beside_eight_bits(extents, eight_bits, low, high)
+        return _range_with_eight_bits(extents, eight_bits, low, high)
     if low == high:
         raise MMLError(f"all images have one value, {low:g} ({extents[0].file}); correct or remove them")
     if images and images.percentiles:
         is_whole = not any(extent.depth.startswith("float") for extent in extents)
         value_range = _of_percentiles(histogram, low, high, images.percentiles, is_whole)
-        _warn_of_few_levels(extents, value_range.low, value_range.high, REMEDY)
+        _warn_about_few_levels(extents, value_range.low, value_range.high, REMEDY)
         return value_range
     if not is_comparable:
         _check_depths(extents)
-    _warn_of_few_levels(extents, low, high)
+    _warn_about_few_levels(extents, low, high)
     return ValueRange(low, high, "measured")
 
 
 def check_ends(extents: Sequence[Extent], ends: tuple[float, float], key: str) -> None:
-    """Refuse a stated range that leaves nothing, and warn of one that leaves little.
+    """Check that images have values in a stated range, and warn if they have few.
 
     Raises:
         MMLError: no image has a value in it.
@@ -197,14 +204,14 @@ def check_ends(extents: Sequence[Extent], ends: tuple[float, float], key: str) -
             f"images.{key}: the images have values of {ValueRange(low, high)}, all beyond {ValueRange(*ends)} "
             f"({summarized(extent.file for extent in extents)}); state a {key} of these values"
         )
-    _warn_of_unfit_range(extents, *ends, key)
+    _warn_about_unused_range(extents, *ends, key)
 
 
 def _of_files(extents: Sequence[Extent], eight_bits: int) -> ValueRange | None:
-    """Return the mapping by the windows that files state, None where they state none that hold for the data set.
+    """Return the mapping by the windows that files state; None if these do not apply to the data set.
 
-    A window is part of how a radiograph was exposed, so each image has its own. Hounsfield units mean the same in all
-    images: one window must hold for all.
+    The window of a radiograph depends on its exposure, so each image uses its own. Hounsfield units have the same
+    meaning in all images, so all must have one window.
     """
     windows = {extent.own_range for extent in extents}
     if windows == {None}:
@@ -242,13 +249,13 @@ def _check_kinds(extents: Iterable[Extent]) -> None:
         )
 
 
-def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, high: float) -> ValueRange:
+def _range_with_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, high: float) -> ValueRange:
     depths = {extent.depth for extent in extents}
     if low >= 0 and high <= 255 and not any(depth.startswith("float") for depth in depths):
         return ValueRange(0, 255, "depth")  # values of 8 bits, stored with more
     if depths == {"uint16"} and high >= 2**15:
         _check_depths(extents)
-        _warn_of_few_levels(extents, 0, 2**16 - 1, REMEDY)
+        _warn_about_few_levels(extents, 0, 2**16 - 1, REMEDY)
         return ValueRange(0, 2**16 - 1, "depth")
     files = summarized(extent.file for extent in extents)
     raise MMLError(
@@ -261,13 +268,13 @@ def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, h
 def _of_percentiles(
     histogram: Histogram, low: float, high: float, percentiles: tuple[float, float], is_whole: bool
 ) -> ValueRange:
-    """Return the values at two percentiles, as `numpy.percentile` does: exact ones of whole numbers.
+    """Return the values at two percentiles, as `numpy.percentile`. They are exact for whole numbers.
 
     Args:
-        histogram: as for `choose_range`.
+        histogram: see `choose_range`.
         low, high: least and largest value.
-        percentiles: the percentiles.
-        is_whole: all values are whole numbers.
+        percentiles: the percentiles, in 0..100.
+        is_whole: True if all values are whole numbers.
 
     Raises:
         MMLError: both percentiles are one value.
@@ -286,9 +293,9 @@ def _of_percentiles(
 def _values_at(
     histogram: Histogram, low: float, high: float, ranks: Sequence[int], is_whole: bool, passes: int = MOST_PASSES
 ) -> list[float]:
-    """Return the values with some ranks, from 0 on, of which all lie between two values.
+    """Return the values with some ranks, from 0, among values between `low` and `high`.
 
-    Bins are counted anew around them where outliers, or numbers of 32 bits, make the bins too wide.
+    If outliers, or integers of 32 bits, make the bins too wide, a histogram with narrower bins is counted.
     """
     bins = Bins.between(low, high, is_whole)
     places = np.searchsorted(np.cumsum(histogram(bins)), ranks, side="right")
@@ -299,7 +306,7 @@ def _values_at(
         return values
     if is_narrow:
         return _values_at(histogram, *_around(values[0], values[-1], bins, is_whole), ranks, is_whole, passes - 1)
-    # Whole numbers that are far apart: each is looked for by itself.
+    # Whole numbers that are far apart need separate histograms.
     return [
         value
         for rank, middle in zip(ranks, values, strict=True)
@@ -308,13 +315,13 @@ def _values_at(
 
 
 def _around(low: float, high: float, bins: Bins, is_whole: bool) -> tuple[float, float]:
-    """Return the ends of the bins of two values."""
+    """Return the ends of the bins of two values, given by their centres."""
     half = (bins.step - 1) / 2 if is_whole else bins.step / 2
     return low - half, high + half
 
 
 def _check_depths(extents: Sequence[Extent]) -> None:
-    """Refuse images of 10 or 12 bits in 16 next to images that use more of the 16, and 0 … 1 next to 0 … 255."""
+    """Check that images do not mix 10 or 12 bits in 16 with images that use more bits, or 0 … 1 with 0 … 255."""
     ordered = sorted(extents, key=lambda extent: extent.high)
     least = max(2, len(ordered) // 10)
     for place in range(least, len(ordered) - least + 1):
@@ -328,12 +335,12 @@ def _check_depths(extents: Sequence[Extent]) -> None:
 
 
 def _are_two_depths(below: Extent, above: Extent) -> bool:
-    """Return True if two images, neighbours by their largest values, seem to have two depths."""
+    """Return True if two images with neighbouring largest values probably have different depths."""
     if below.depth.startswith("float") and 0 < below.high <= 1 and above.high >= 127:
         return True
     is_full = any(FULL * (2**bits - 1) <= below.high < 2**bits for bits in DEPTHS)
     if below.depth == above.depth == "uint16" and is_full and above.high >= 2 * below.high:
-        return True  # deeper images need not be saturated: the darkest of them may reach half of their depth
+        return True  # deeper images need not be saturated: the darkest one may reach half of its depth
     return below.high >= 127 and above.high >= GAP * below.high
 
 
@@ -343,8 +350,8 @@ PERCENTILES = (
 )
 
 
-def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, remedy: str = PERCENTILES) -> None:
-    """Warn of images that use little of a range, and of most pixels that do so in half of the images."""
+def _warn_about_few_levels(extents: Sequence[Extent], low: float, high: float, remedy: str = PERCENTILES) -> None:
+    """Warn about images that use little of a range, or whose pixels mostly do so in half of the images."""
     least = (high - low) / FEW_LEVELS
     dark = [extent.file for extent in extents if 0 < extent.high - extent.low < least]
     if dark:
@@ -361,8 +368,8 @@ def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, reme
         )
 
 
-def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float, key: str) -> None:
-    """Warn of a stated range that half of the images hardly use, or that has hardly any whole numbers."""
+def _warn_about_unused_range(extents: Sequence[Extent], low: float, high: float, key: str) -> None:
+    """Warn about a stated range that half of the images hardly use, or that contains few whole numbers."""
     shares = [(min(extent.high, high) - max(extent.low, low)) / (high - low) for extent in extents]
     dark = [extent.file for extent, share in zip(extents, shares, strict=True) if share < 1 / FEW_LEVELS]
     if 2 * len(dark) >= len(extents):
@@ -381,7 +388,7 @@ def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float, key
 
 
 def describe_mapping(value_range: ValueRange, pixels: PixelFormat, extents: Sequence[Extent], eight_bits: int) -> str:
-    """Return a phrase about how a data set's values are mapped."""
+    """Return a phrase that describes the mapping of a data set's values."""
     counts = Counter(extent.depth for extent in extents)
     kinds = ", ".join(f"{count} of {depth}" for depth, count in counts.items())
     if value_range.is_own:

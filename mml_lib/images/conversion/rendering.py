@@ -1,4 +1,4 @@
-"""Rendering: the samples of an image file become pixels of the data set's type and channels."""
+"""Rendering: conversion of the samples of an image file to pixels of the data set's format."""
 
 import itertools
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ def render(image: DeepImage | Picture, conversion: Conversion, file: ImageFile |
     """Return the pixels of an image, and the kinds of its findings.
 
     Args:
-        image: as its reader gives it.
-        conversion: of the data set.
-        file: of the image, for errors.
+        image: image of a reader.
+        conversion: conversion of the data set.
+        file: file of the image, for messages.
 
     Returns:
-        Grey and RGB of 8 bits as a picture of Pillow, which resizes it without a copy; others as an array H×W×C.
+        An image of Pillow for grey and RGB of 8 bits, which Pillow resizes without a copy; an array H×W×C for others.
 
     Raises:
-        MMLError: the image has other channels than the data set, or its values are mapped by nothing.
+        MMLError: the image has other channels than the data set, or its values have no mapping.
     """
     mode = MODES.get(conversion.pixels.channels) if conversion.picked is None else None
     is_picture = mode is not None and conversion.pixels.depth == "uint8"
@@ -71,7 +71,7 @@ def _in_mode(picture: Image.Image, mode: str | None) -> Image.Image:
 
 
 def _check_channels(values: np.ndarray, conversion: Conversion, file: ImageFile | str) -> None:
-    """Refuse an image whose channels cannot become those of the data set."""
+    """Check that the channels of an image can become those of the data set."""
     count = 1 if values.ndim == 2 else values.shape[2]
     if conversion.picked is not None:
         fits = count > max(conversion.picked)
@@ -85,7 +85,7 @@ def _check_channels(values: np.ndarray, conversion: Conversion, file: ImageFile 
 
 
 def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> np.ndarray:
-    """Return the picked channels of an image, or one for each window, as pixels H×W×C of the data set's type."""
+    """Return the picked channels of an image, or one for each window, as pixels H×W×C of the data set's dtype."""
     values = deep.stored if deep.stored.ndim == 3 else deep.stored[..., None]
     if conversion.picked is not None and conversion.picked != tuple(range(values.shape[2])):
         values = values[..., list(conversion.picked)]
@@ -118,7 +118,7 @@ def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> n
 
 
 def _on_white(pixels: np.ndarray, alpha: np.ndarray, form: PixelFormat) -> tuple[np.ndarray, list[str]]:
-    """Return pixels laid on white, and the finding where alpha would hide all of them."""
+    """Return pixels on a white background, and a finding if alpha would hide all of them."""
     if alpha.max() < LEAST_OPACITY:
         return pixels, [UNSEEN]
     opacity = (alpha / 255)[..., None]
@@ -137,5 +137,5 @@ def _as_depth(values: np.ndarray, depth: np.dtype) -> np.ndarray:
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
-    """Return True if all pixels are the same."""
+    """Return True if all pixels are equal."""
     return not any((part != pixels[0, 0]).any() for part in (pixels[:1], pixels))

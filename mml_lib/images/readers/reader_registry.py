@@ -1,4 +1,4 @@
-"""The registry of readers."""
+"""The registry of readers, functions that read image files of one format."""
 
 import functools
 import inspect
@@ -20,7 +20,13 @@ from mml_lib.tasks.creators.file_kinds import add_own_reader
 
 
 class Header(NamedTuple):
-    """Size of an upright image in pixels, the type of its samples (`uint8` for 8 bits and less), its orientation."""
+    """Header of an image.
+
+    Args:
+        size: height and width of the upright image in pixels.
+        depth: dtype of the samples, `uint8` for up to 8 bits.
+        orientation: orientation of the stored image, 1 to 8.
+    """
 
     size: tuple[int, int]
     depth: str
@@ -31,9 +37,10 @@ class Picture(NamedTuple):
     """An upright image of 8 bits as RGB or grey.
 
     Args:
-        image: its pixels.
-        findings: kinds of its findings.
-        has_drafts: its file can be decoded at a half of its size or less, which is faster and gives other pixels.
+        image: the pixels.
+        findings: kinds of findings.
+        has_drafts: True if the file can be decoded at a half of its size or less, which is faster with slightly
+            different pixels.
     """
 
     image: Image.Image
@@ -43,17 +50,18 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Contents:
-    """Contents of a file beside its pixels.
+    """Contents of a file besides its pixels. None or empty means that the file does not state a field.
 
     Args:
-        frames: images that it holds.
-        patient: who it shows, None or empty where it does not say.
-        issuer: who gave the patient that name, likewise.
-        study: the examination of one patient that it belongs to, likewise.
-        series: the series that it belongs to, likewise.
-        size: height and width that all images of the series must have, None where they may differ.
-        axes: directions of rows, columns and slices in the body, such as `RAS`; None where it does not say.
-        volumes: volumes of a series, whose slices at one place may be channels; its frames are the slices of all.
+        frames: number of images in the file.
+        patient: id of the patient.
+        issuer: issuer of the id.
+        study: id of the examination.
+        series: id of the series.
+        size: height and width that all images of the series must have; None if they may differ.
+        axes: directions of rows, columns and slices in the body, such as `RAS`.
+        volumes: number of volumes in the file, whose slices at one place may be channels. `frames` counts the slices of
+            all volumes.
     """
 
     frames: int = 1
@@ -74,16 +82,16 @@ class Reader:
     """A function that reads the image files of one format.
 
     Args:
-        name: in errors.
-        function: called with a file; returns its image. A parameter `draft` gets the length that no side of a JPEG has
-            to exceed, a parameter `as_numbers` is True for masks, a parameter `all_channels` where the study keeps
-            channels beside grey and colours.
-        suffixes: of its files, in small letters.
-        header: called with a file; returns its header. None: the image is read.
-        contents: called with a file; returns its contents. None: it holds one image.
-        fields: called with a file and keywords; returns the values of its header by keyword.
-        pages: called with a file where the study asks for all of its images, not the first only; returns their number.
-            It may have a parameter `all_channels`, too.
+        name: name of the reader, for messages.
+        function: function of a file that returns its image. It may have further parameters: `draft` receives the least
+            length of sides at which a JPEG may be decoded, `as_numbers` is True for masks, and `all_channels` is True
+            if the study keeps channels besides grey and colours.
+        suffixes: suffixes of its files in lower case.
+        header: function of a file that returns its header; None: the image is read.
+        contents: function of a file that returns its contents; None: files contain one image.
+        fields: function of a file and keywords that returns the values of its header by keyword.
+        pages: function of a file that returns its number of images, for studies that use all of them. It may have a
+            parameter `all_channels`.
     """
 
     name: str
@@ -95,19 +103,19 @@ class Reader:
     pages: Callable[..., int] | None = None
 
     def read(self, file: Path | str, **options: Any) -> DeepImage | Picture:
-        """Return an image.
+        """Return the image of a file.
 
         Args:
-            file: its path.
-            options: parameters of the function; those that it does not have are left out.
+            file: path of the file.
+            options: arguments of the function. Those that it does not have are left out.
         """
-        image = self.function(file, **_taken(self.function, options))
+        image = self.function(file, **_accepted(self.function, options))
         return image if isinstance(image, DeepImage | Picture) else DeepImage(check_samples(image, self.name, file))
 
     def read_header(self, file: Path | str, **options: Any) -> Header:
         """Return the header of an image."""
         if self.header is not None:
-            return _check_header(self.header(file, **_taken(self.header, options)), self.name, file)
+            return _check_header(self.header(file, **_accepted(self.header, options)), self.name, file)
         image = self.read(file, **options)
         if isinstance(image, Picture):
             return Header((image.image.height, image.image.width), "uint8")
@@ -117,18 +125,18 @@ class Reader:
         """Return the contents of a file.
 
         Args:
-            file: its path.
-            with_pages: count images of which otherwise the first is read.
-            options: parameters of `pages`; those that it does not have are left out.
+            file: path of the file.
+            with_pages: True to count all images, instead of the first one only.
+            options: arguments of `pages`. Those that it does not have are left out.
 
         Raises:
-            MMLError: the functions of the reader return no contents, or no number of images.
+            MMLError: the functions of the reader do not return contents, or a number of images.
         """
         contents: Any = Contents()
         if self.contents:
             contents = self.contents(file)
         elif with_pages and self.pages:
-            contents = Contents(self.pages(file, **_taken(self.pages, options)))
+            contents = Contents(self.pages(file, **_accepted(self.pages, options)))
         with suppress(TypeError, AttributeError):
             if (frames := operator.index(contents.frames)) > 0:
                 return replace(contents, frames=frames)
@@ -139,8 +147,8 @@ class Reader:
         )
 
 
-def _taken(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a function has as parameters behind the file."""
+def _accepted(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a function has as parameters after the file."""
     return {key: value for key, value in options.items() if key in _parameters(function)}
 
 
@@ -150,10 +158,10 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def _check_header(header: Any, reader: str, file: Path | str) -> Header:
-    """Return a header.
+    """Return a header if it is valid.
 
     Raises:
-        MMLError: it is none, or has no size or no type of numbers.
+        MMLError: it is not a header, or has no valid size or dtype.
     """
     with suppress(TypeError, ValueError, AttributeError):
         height, width = map(operator.index, header.size)
@@ -166,10 +174,10 @@ def _check_header(header: Any, reader: str, file: Path | str) -> Header:
 
 
 def check_samples(values: Any, reader: str, file: Path | str) -> np.ndarray:
-    """Return the samples of an image, H×W or H×W×C; those of H×W×1 as H×W.
+    """Return the samples of an image, H×W or H×W×C. H×W×1 becomes H×W.
 
     Raises:
-        MMLError: they are no array of numbers in that shape.
+        MMLError: the values are not an array of finite numbers in these shapes.
     """
     values = np.asarray(values)
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
@@ -186,13 +194,13 @@ def check_samples(values: Any, reader: str, file: Path | str) -> np.ndarray:
 def split_frame(file: Path | str) -> tuple[Path, int]:
     """Return path and frame of a name such as `heart.dcm#3`; frame 0 of a name without one."""
     match = re.fullmatch(r"(.+)#(\d+)", str(file))
-    if match is None or Path(file).exists():  # a file may be called so
+    if match is None or Path(file).exists():  # a file may have such a name
         return Path(file), 0
     return Path(match[1]), int(match[2])
 
 
 READERS: Registry[Reader] = Registry("reader")
-"""All readers by name, those of plugins among them."""
+"""All readers by name, including those of plugins."""
 
 
 def register_reader(
@@ -206,13 +214,14 @@ def register_reader(
     """Register the decorated function `(file: Path) -> array` as the reader `name`.
 
     Args:
-        name: in errors.
-        suffixes: of its files, such as `.r12`; creators find files with these suffixes.
-        header: returns the header of a file, if that takes less time than to read its image.
-        contents: returns the contents of a file, if it may hold several images. The function, and `header`, then get
-            names such as `heart.r16#3`.
-        fields: returns values of a file's header, for `metadata`.
-        pages: returns the number of images of a file of which the first is read unless the study asks for all.
+        name: name of the reader, for messages.
+        suffixes: suffixes of its files, such as `.r12`. Creators find files with these suffixes.
+        header: function that returns the header of a file faster than reading its image.
+        contents: function that returns the contents of a file, if files may contain several images. The reader and
+            `header` then receive names such as `heart.r16#3`.
+        fields: function that returns values of a file's header, for `metadata`.
+        pages: function that returns the number of images of a file, for studies that use all of them, instead of the
+            first one only.
 
     Raises:
         MMLError: another reader has the name or a suffix.
@@ -222,7 +231,9 @@ def register_reader(
         reader = Reader(name, function, tuple(suffix.lower() for suffix in suffixes), header, contents, fields, pages)
         for suffix in reader.suffixes:
             if other := next((r.name for r in READERS.values() if suffix in r.suffixes and r.name != name), None):
-                raise MMLError(f"the reader '{name}': files {suffix} are read by the reader '{other}' already")
+                raise MMLError(
+                    f"the reader '{name}': the reader '{other}' already reads files {suffix}; choose another suffix"
+                )
         READERS.add(name, reader)
         if not function.__module__.startswith("mml_lib."):
             add_own_reader(function, reader.suffixes)

@@ -1,4 +1,4 @@
-"""Reading: one image file of any format by the reader that its suffix names."""
+"""Reading of an image file of any format by the reader for its suffix."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from mml_lib.tasks.creators.file_kinds import has_preamble, may_be_dicom, suffix
 
 
 def reader_of(file: ImageFile | str) -> Reader:
-    """Return the reader of a file: `pillow`, unless its name, or the beginning of a DICOM, belongs to another one.
+    """Return the reader of a file, by its suffix or the preamble of DICOM; the default is `pillow`.
 
-    Of files by channel it is that of the first.
+    For files by channel, it is the reader of the first file.
     """
     file = file.first if isinstance(file, ChannelFiles) else file
     if is_array_row(file):
@@ -29,7 +29,7 @@ def reader_of(file: ImageFile | str) -> Reader:
 
 
 def as_deep_image(image: DeepImage | Picture) -> DeepImage:
-    """Return the samples of an image, those of a picture as RGB or grey."""
+    """Return an image as `DeepImage`; pictures have RGB or grey samples."""
     return DeepImage(np.asarray(image.image), findings=tuple(image.findings)) if isinstance(image, Picture) else image
 
 
@@ -37,28 +37,28 @@ def read_header(file: ImageFile | str, stacks_frames: bool = False, **options: A
     """Return size, depth and orientation of an image, if possible without decoding it.
 
     Args:
-        file: as for `read_samples`.
-        stacks_frames: likewise; frames have one size, so that the first has it.
-        options: parameters of functions for headers.
+        file: see `read_samples`.
+        stacks_frames: see `read_samples`. All frames have the header of the first one.
+        options: arguments of functions for headers.
 
     Raises:
-        MMLError: the file is missing or no image.
+        MMLError: the file is missing, or is not an image.
     """
-    file = file.first if isinstance(file, ChannelFiles) else file  # all are alike
+    file = file.first if isinstance(file, ChannelFiles) else file  # all files have equal headers
     with errors_named(file):
         return reader_of(file).read_header(file, **options)
 
 
 def read_samples(file: ImageFile | str, stacks_frames: bool = False, **options: Any) -> DeepImage | Picture:
-    """Return an upright image as its reader gives it.
+    """Return the upright image of a file.
 
     Args:
-        file: its path, a row of an array, or its files by channel.
-        stacks_frames: the frames of a file are the channels of one image.
-        options: parameters of readers, such as `draft`.
+        file: path, row of an array, or files by channel.
+        stacks_frames: True if the frames of a file are the channels of one image.
+        options: arguments of readers, such as `draft`.
 
     Raises:
-        MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
+        MMLError: the file is missing or damaged, or has an unsupported kind of samples.
     """
     if isinstance(file, ChannelFiles):
         options |= {"draft": None}  # one file may be a JPEG, the other not

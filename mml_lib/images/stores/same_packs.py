@@ -1,7 +1,7 @@
-"""Same packs: packed images of several data sets with the same content take the room of one on the disk.
+"""Same packs: equal packed images of several data sets share their space on disk.
 
-Files are compared byte by byte, and then have one content under several names (hard links). None of them is changed
-after it was written, and any of them can be removed.
+Files are compared byte by byte and replaced by hard links to one file. Packs are never changed after they are written,
+and each of them can be removed.
 """
 
 import filecmp
@@ -16,14 +16,14 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Dataset
 
 SMALLEST = 2**12
-"""Bytes of the smallest file that is shared."""
+"""Size of the smallest file that is shared, in bytes."""
 
 
 def other_packs(folder: str | Path, root: str | Path) -> list[Path]:
     """Return packs of other data sets with the same preprocessing, in the order of their names.
 
     Args:
-        folder: of the pack itself.
+        folder: folder of the pack.
         root: folder with a folder of packs for each data set.
     """
     folder = Path(folder)
@@ -32,11 +32,11 @@ def other_packs(folder: str | Path, root: str | Path) -> list[Path]:
 
 
 def same_images(dataset: Dataset, packs: Iterable[Path], manifests: str) -> Path | None:
-    """Return a pack that has the images of a data set already; None where there is none.
+    """Return a pack that already has the images of a data set; None without one.
 
     Args:
-        dataset: a data set without masks, which decide how its images are decoded.
-        packs: of other data sets with the same preprocessing.
+        dataset: data set without masks, because masks affect the decoding of images.
+        packs: packs of other data sets with the same preprocessing.
         manifests: path of the manifest of a data set `{dataset}`.
     """
     if dataset.values is not None or dataset.digests is None or dataset.conversion.uses_own_window:
@@ -48,32 +48,32 @@ def same_images(dataset: Dataset, packs: Iterable[Path], manifests: str) -> Path
                 continue
             if (path / "images.npy").exists() and _shows_the_same(Dataset.read(manifest), dataset):
                 return path
-        except (OSError, ValueError, MMLError):  # it is removed meanwhile, or damaged
+        except (OSError, ValueError, MMLError):  # it has been removed, or is damaged
             continue
     return None
 
 
 def _shows_the_same(other: Dataset, dataset: Dataset) -> bool:
-    """Return True if two data sets have the same images in the same formats, and convert them alike."""
+    """Return True if two data sets have the same images in the same formats and the same conversion."""
     return (other.digests, other.values, other.conversion) == (dataset.digests, None, dataset.conversion) and _formats(
         other
     ) == _formats(dataset)
 
 
 def _formats(dataset: Dataset) -> list[list[str]]:
-    """Return the suffixes of each image: copies in other formats may be decoded in another way."""
+    """Return the suffix of each image, because copies in other formats may be decoded differently."""
     return [[part.lower() for part in Path(str(sample.image)).suffixes[-1:]] for sample in dataset.delivery.samples]
 
 
 def share(files: Iterable[Path], packs: Sequence[Path]) -> list[Path]:
-    """Replace files of a pack that is being written by links to the same files of other packs.
+    """Replace files of a new pack by links to equal files of other packs.
 
     Args:
-        files: of the pack.
+        files: files of the new pack.
         packs: folders of other packs.
 
     Returns:
-        The packs that files are shared with.
+        Packs that share files with the new one.
     """
     shared = []
     for path in files:
@@ -92,18 +92,18 @@ def _are_same(path: Path, other: Path) -> bool:
         if other.stat().st_size != path.stat().st_size:
             return False
         return os.path.samefile(path, other) or filecmp.cmp(path, other, shallow=False)
-    except OSError:  # it was removed meanwhile, or is of another user
+    except OSError:  # it has been removed, or belongs to another user
         return False
     finally:
         filecmp.clear_cache()
 
 
 def _link(other: Path, path: Path) -> bool:
-    """Put a link to another file in the place of a file; return False where the file system refuses."""
-    beside = path.with_name(f".{path.name}.link")
+    """Replace a file by a hard link to another file, and return False if the file system refuses."""
+    link = path.with_name(f".{path.name}.link")
     try:
-        os.link(other, beside)
+        os.link(other, link)
     except OSError:
         return False
-    os.replace(beside, path)
+    os.replace(link, path)
     return True

@@ -97,7 +97,7 @@ def test_own_format_holds_masks(tmp_path: Path):
 
 
 def test_suffix_of_another_reader_is_refused():
-    with pytest.raises(MMLError, match=r"\.png are read by the reader 'pillow'"):
+    with pytest.raises(MMLError, match=r"the reader 'pillow' already reads files \.png"):
         register_reader("mine", suffixes=[".PNG"])(lambda file: None)
 
 
