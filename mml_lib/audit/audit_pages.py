@@ -1,4 +1,4 @@
-"""Pages and pictures of an audit: a page for each table, and pictures of the worst suspects of each kind."""
+"""Pages and pictures of an audit: a page for each table, and pictures of the first suspects of each kind."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 
 ACROSS = 6
-"""Pictures in a line."""
+"""Number of pictures in a row."""
 
 PICTURES = 24
-"""Most pictures of a figure."""
+"""Largest number of pictures in a figure."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Page:
     """A page of a table.
 
     Args:
-        name: of its file.
+        name: name of its file.
         table: name of the table's file.
-        title: of the page.
+        title: title of the page.
         notes: sentences above the table.
     """
 
@@ -100,7 +100,7 @@ def write_pages(
     tables: Mapping[str, pd.DataFrame],
     suspects: pd.DataFrame,
 ) -> None:
-    """Write a page for each table of an audit, one of all suspects, and pictures of the worst ones.
+    """Write a page for each table of an audit, a page of all suspects, and pictures of the first ones of each table.
 
     Args:
         folder: folder of the pages.
@@ -168,11 +168,11 @@ class _Gallery:
             ids += [row["id"], row["other"]]
             for side, prefix in (("id", ""), ("other", "other_")):
                 split, label = row[f"{prefix}split"], _text(row[f"{prefix}label"])
-                how = row["relation"] if side == "id" else f"{row['view']}, correlation {row['correlation']:.2f}"
-                captions.append(f"{shorten(row[side], 24)}\n{split}: {shorten(label, 18)}\n{how}")
+                relation = row["relation"] if side == "id" else f"{row['view']}, correlation {row['correlation']:.2f}"
+                captions.append(f"{shorten(row[side], 24)}\n{split}: {shorten(label, 18)}\n{relation}")
         self._draw(PAGES["near_duplicates"], len(table), len(ids) // 2, ids, captions)
 
-    def _draw(self, page: Page, number: int, drawn: int, ids: Sequence[str], captions: Sequence[str]) -> None:
+    def _draw(self, page: Page, total: int, count: int, ids: Sequence[str], captions: Sequence[str]) -> None:
         if not ids:
             return
         lines = -(-len(ids) // ACROSS)
@@ -180,6 +180,6 @@ class _Gallery:
         for axis, id_, caption in zip(axes.flat, ids, captions, strict=False):
             show_sample(axis, self.task, self.dataset, self.positions[id_])
             axis.set_title(caption, fontsize=7)
-        rest = "" if number == drawn else f", the first {drawn}"
-        figure.suptitle(f"{self.task.header['name']}: {page.title} ({number:,}{rest})", fontsize=10)
+        note = "" if total == count else f", the first {count}"
+        figure.suptitle(f"{self.task.header['name']}: {page.title} ({total:,}{note})", fontsize=10)
         save(figure, self.folder / f"{page.name}.jpg")

@@ -18,40 +18,40 @@ from mml_lib.audit.perceptual_hashes import VIEWS
 from mml_lib.audit.shortcuts import Shortcut
 
 RELATIONS = ("across splits", "across folds", "within a part")
-"""Relations of the samples of a pair, the worst first."""
+"""Relations of the samples of a pair, in the order of the table."""
 
 KINDS = {
     **dict.fromkeys(("task", "id", "other", "label", "other_label", "suggested", "group"), "str"),
     **dict.fromkeys(("fold", "other_fold", "hash_bits"), "Int64"),
 }
-"""Types of columns of the tables, for reading them."""
+"""Types of the tables' columns, for reading."""
 
 MOST_CLASS_PAIRS = 500
-"""Pairs of classes that a table lists, the most alike first."""
+"""Largest number of pairs of classes in a table."""
 
 
 def duplicate_table(task: AuditedTask, pairs: Pairs) -> pd.DataFrame:
-    """Return near duplicates of a task, pairs across splits first.
+    """Return the table of a task's near duplicates, pairs across splits first.
 
-    The sample in `id` is the one to leave out: of a pair across splits that of training, or without a label; otherwise
-    the later one.
+    The sample in `id` is the one to exclude: of a pair across splits, the training or unlabelled sample; otherwise, the
+    later one.
     """
     rows = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
-    swapped = np.array([_left_out(task, first, second) == first for first, second in rows], bool)
-    left_out = np.where(swapped, pairs.first, pairs.second)
-    kept = np.where(swapped, pairs.second, pairs.first)
+    is_swapped = np.array([_sample_to_exclude(task, first, second) == first for first, second in rows], bool)
+    excluded = np.where(is_swapped, pairs.first, pairs.second)
+    other = np.where(is_swapped, pairs.second, pairs.first)
     names = np.array(RELATIONS)
-    other_split = task.split[left_out] != task.split[kept]
-    relation = np.where(other_split, 0, np.where(task.fold[left_out] != task.fold[kept], 1, 2))
+    across_splits = task.split[excluded] != task.split[other]
+    relation = np.where(across_splits, 0, np.where(task.fold[excluded] != task.fold[other], 1, 2))
     labels = np.array(task.labels)
     table = task.table(
-        left_out,
-        other=task.ids[kept].tolist(),
-        other_split=task.split[kept].tolist(),
-        other_fold=pd.array([None if fold < 0 else fold for fold in task.fold[kept].tolist()], "Int64"),
-        other_label=labels[kept].tolist(),
+        excluded,
+        other=task.ids[other].tolist(),
+        other_split=task.split[other].tolist(),
+        other_fold=pd.array([None if fold < 0 else fold for fold in task.fold[other].tolist()], "Int64"),
+        other_label=labels[other].tolist(),
         relation=names[relation].tolist(),
-        same_group=(task.groups[left_out] == task.groups[kept]).tolist(),
+        same_group=(task.groups[excluded] == task.groups[other]).tolist(),
         **_likeness(pairs),
     )
     order = np.lexsort((pairs.second, pairs.first, -pairs.correlation, relation))
@@ -59,7 +59,7 @@ def duplicate_table(task: AuditedTask, pairs: Pairs) -> pd.DataFrame:
 
 
 def _likeness(pairs: Pairs) -> dict[str, Sequence[object]]:
-    """Return the columns of pairs that say how alike their images are."""
+    """Return the columns of pairs about the similarity of their images."""
     return {
         "view": np.array(VIEWS)[pairs.view].tolist(),
         "hash_bits": pd.array([None if bits < 0 else bits for bits in pairs.bits.tolist()], "Int64"),
@@ -72,31 +72,31 @@ def _rounded(values: np.ndarray) -> list[float]:
     return values.astype(np.float64).round(4).tolist()
 
 
-def _left_out(task: AuditedTask, first: int, second: int) -> int:
-    """Return the sample of a pair that is left out."""
+def _sample_to_exclude(task: AuditedTask, first: int, second: int) -> int:
+    """Return the sample of a pair to exclude."""
     rank = {"test": 0, "train": 1, "unlabelled": 2}
     ranks = [rank[str(task.split[row])] for row in (first, second)]
     return second if ranks[1] >= ranks[0] else first
 
 
 def shared_table(tasks: Sequence[AuditedTask], pairs: Pairs) -> pd.DataFrame:
-    """Return near duplicates across data sets; samples are numbered one task after the other."""
+    """Return the table of near duplicates across data sets. Samples are numbered task by task."""
     owner = np.repeat(np.arange(len(tasks)), [len(task.ids) for task in tasks])
     place = np.concatenate([np.arange(len(task.ids)) for task in tasks])
     across = np.flatnonzero(owner[pairs.first] != owner[pairs.second])
     sides: dict[str, list[Any]] = {}
     for prefix, rows in (("", pairs.first[across]), ("other_", pairs.second[across])):
-        of_task = [(tasks[owner[row]], place[row]) for row in rows.tolist()]
-        sides[f"{prefix}task"] = [task.name for task, _ in of_task]
-        sides["id" if not prefix else "other"] = [task.ids[row] for task, row in of_task]
-        sides[f"{prefix}split"] = [task.split[row] for task, row in of_task]
-        sides[f"{prefix}label"] = [task.labels[row] for task, row in of_task]
+        samples = [(tasks[owner[row]], place[row]) for row in rows.tolist()]
+        sides[f"{prefix}task"] = [task.name for task, _ in samples]
+        sides["id" if not prefix else "other"] = [task.ids[row] for task, row in samples]
+        sides[f"{prefix}split"] = [task.split[row] for task, row in samples]
+        sides[f"{prefix}label"] = [task.labels[row] for task, row in samples]
     table = pd.DataFrame(sides).join(pd.DataFrame(_likeness(pairs)).iloc[across].reset_index(drop=True))
     return table.sort_values(["task", "other_task", "correlation"], ascending=[True, True, False], ignore_index=True)
 
 
 def outlier_table(task: AuditedTask, neighbours: Neighbours) -> pd.DataFrame:
-    """Return the samples far from all others, the farthest first."""
+    """Return the table of outliers, the farthest first."""
     scores = neighbour_scores(neighbours.distances)
     rows = np.flatnonzero(scores >= DEVIATIONS)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
@@ -106,7 +106,7 @@ def outlier_table(task: AuditedTask, neighbours: Neighbours) -> pd.DataFrame:
 
 
 def fault_table(task: AuditedTask, measures: ImageMeasures) -> pd.DataFrame:
-    """Return blank, dark, over-exposed and blurred images."""
+    """Return the table of blank, dark, over-exposed and blurred images."""
     faults = find_faults(measures)
     rows = np.array([row for row, _, _ in faults], int)
     return task.table(rows, fault=[name for _, name, _ in faults], value=[round(value, 4) for *_, value in faults])
@@ -124,30 +124,33 @@ def shortcut_table(task: AuditedTask, shortcuts: Sequence[Shortcut]) -> pd.DataF
 
 
 def label_tables(task: AuditedTask, probabilities: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, Mapping[str, Any]]:
-    """Return samples whose labels are probably wrong, pairs of classes by how alike they are, and estimates.
+    """Return the table of probably wrong labels, the table of confusable classes, and estimates of label noise.
 
     Args:
-        task: a classification, or a multi-label one.
-        probabilities: out of sample, N×C; NaN where there are none.
+        task: a classification or a multi-label classification.
+        probabilities: out-of-sample probabilities, N×C; NaN without a prediction.
+
+    Returns:
+        Both tables, and `samples`, `noise` (0..1) and `agreement` (0..1).
     """
     if task.kind.is_single_label:
         return _single_label_tables(task, probabilities)
-    tables, samples, wrong, agreed = [], 0, 0.0, 0
+    tables, samples, wrong_labels, agreeing = [], 0, 0.0, 0
     for number, label in enumerate(task.classes):
         targets = task.task.targets.values[:, number]
         rows = np.flatnonzero(~np.isnan(targets) & ~np.isnan(probabilities[:, number]))
-        stated = (targets[rows] >= 0.5).astype(int)
-        if len(np.unique(stated)) < 2:
+        given_labels = (targets[rows] >= 0.5).astype(int)
+        if len(np.unique(given_labels)) < 2:
             continue
-        of_label = np.stack([1 - probabilities[rows, number], probabilities[rows, number]], axis=1)
-        errors = find_label_errors(stated, of_label)
+        pairs = np.stack([1 - probabilities[rows, number], probabilities[rows, number]], axis=1)
+        errors = find_label_errors(given_labels, pairs)
         names = [f"{label}: no", f"{label}: yes"]
-        tables.append(_suspects(task, rows, stated, of_label, errors.suspects, names, errors.quality))
-        samples, wrong = samples + len(rows), wrong + errors.noise * len(rows)
-        agreed += int((errors.predicted == stated).sum())
+        tables.append(_suspects(task, rows, given_labels, pairs, errors.suspects, names, errors.quality))
+        samples, wrong_labels = samples + len(rows), wrong_labels + errors.noise * len(rows)
+        agreeing += int((errors.predicted == given_labels).sum())
     joined = pd.concat(tables) if tables else _suspects(task, *_nothing(), [], np.array([]))
     table = joined.sort_values("quality", kind="stable", ignore_index=True)
-    estimates = {"samples": samples, "noise": wrong / max(samples, 1), "agreement": agreed / max(samples, 1)}
+    estimates = {"samples": samples, "noise": wrong_labels / max(samples, 1), "agreement": agreeing / max(samples, 1)}
     return table, _class_table(task, []), estimates
 
 
@@ -178,7 +181,7 @@ def _single_label_tables(
 def _suspects(
     task: AuditedTask,
     rows: np.ndarray,
-    stated: np.ndarray,
+    labels: np.ndarray,
     probabilities: np.ndarray,
     suspects: np.ndarray,
     names: Sequence[str],
@@ -188,24 +191,24 @@ def _suspects(
 
     Args:
         task: the task.
-        rows: rows of the samples that were looked at, M.
-        stated: class of their label, M.
-        probabilities: M×C.
-        suspects: numbers among them, the most suspicious first.
-        names: of the classes.
-        quality: of their labels, M.
+        rows: rows of the examined samples, M.
+        labels: class of their labels, M.
+        probabilities: probabilities of their classes, M×C.
+        suspects: indices among them, the most suspicious first.
+        names: names of the classes.
+        quality: quality of their labels, M.
     """
     others = probabilities.copy()
-    others[np.arange(len(stated)), stated] = -1
+    others[np.arange(len(labels)), labels] = -1
     best = others[suspects].argmax(axis=1) if len(suspects) else np.array([], int)
     table = task.table(
         rows[suspects],
         suggested=[names[number] for number in best.tolist()],
         quality=quality[suspects].round(4).tolist(),
-        probability_of_label=probabilities[suspects, stated[suspects]].round(4).tolist(),
+        probability_of_label=probabilities[suspects, labels[suspects]].round(4).tolist(),
         probability_of_suggested=probabilities[suspects, best].round(4).tolist(),
     )
-    table["label"] = [names[number] for number in stated[suspects].tolist()]
+    table["label"] = [names[number] for number in labels[suspects].tolist()]
     return table
 
 
@@ -231,7 +234,7 @@ SAMPLES = {
 
 
 def suspect_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return each sample of the tables once, with its reasons, those with most reasons first.
+    """Return the table of all suspects: each sample once, with its reasons. Samples with most reasons come first.
 
     Args:
         tables: tables of an audit by assignment key.
@@ -244,11 +247,11 @@ def suspect_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     ]
     if not parts:
         return pd.DataFrame(columns=[*columns, "reasons", "number"])
-    every = pd.concat(parts, ignore_index=True).drop_duplicates(["id", "reason"])
-    first = every.drop_duplicates("id").drop(columns="reason").set_index("id")
-    reasons = every.groupby("id", sort=False)["reason"]
-    first["reasons"], first["number"] = reasons.agg("; ".join), reasons.size()
-    table = first.reset_index().sort_values("number", ascending=False, kind="stable", ignore_index=True)
+    all_rows = pd.concat(parts, ignore_index=True).drop_duplicates(["id", "reason"])
+    suspects = all_rows.drop_duplicates("id").drop(columns="reason").set_index("id")
+    reasons = all_rows.groupby("id", sort=False)["reason"]
+    suspects["reasons"], suspects["number"] = reasons.agg("; ".join), reasons.size()
+    table = suspects.reset_index().sort_values("number", ascending=False, kind="stable", ignore_index=True)
     return table[[*columns, "reasons", "number"]].astype({"fold": "Int64"})
 
 

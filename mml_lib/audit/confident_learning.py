@@ -1,9 +1,9 @@
 """Confident learning: samples whose labels are probably wrong, by out-of-sample predictions (Northcutt et al. 2021).
 
-A sample counts as of a class where the probability of it is at least the mean of that class's own samples. The counts
-by label and class are the confident joint; scaled to the labels they estimate how many labels of each class belong to
-each other class. So many samples, those with the largest margins, are suspects (pruning by noise rate). Of these,
-samples whose label is the most probable class are no suspects.
+A sample belongs confidently to a class if its probability is at least the mean probability of the samples with this
+label. Counts by label and confident class form the confident joint. Scaled to the labels, it estimates how many labels
+of each class belong to each other class. As many samples, those with the largest margins, are suspects (pruning by
+noise rate), unless their label is the most probable class.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class LabelErrors:
     """Estimates of label noise.
 
     Args:
-        joint: estimated share of samples by label and true class, C×C; all add up to 1.
-        confident: confident joint, counts of samples by label and class, C×C.
-        suspects: numbers of the samples whose labels are probably wrong, the most suspicious first.
-        quality: of the label of each sample, 0 to 1, N: (1 + normalised margin) / 2; 0.5 where the label and the
-            most probable other class are equally probable.
+        joint: estimated share of samples by label and true class (C×C), with a sum of 1.
+        confident: confident joint: number of samples by label and confident class (C×C).
+        suspects: indices of the samples with probably wrong labels, the most suspicious first.
+        quality: quality of each label (N, 0..1), (1 + margin) / 2; it is 0.5 if the label and the most probable other
+            class are equally probable.
         predicted: most probable class, N.
     """
 
@@ -37,26 +37,26 @@ class LabelErrors:
 
 
 def find_label_errors(labels: np.ndarray, probabilities: np.ndarray) -> LabelErrors:
-    """Return the estimates for a classification.
+    """Return estimates of the label errors of a classification.
 
     Args:
-        labels: class indices, N.
-        probabilities: of each class, out of sample, N×C.
+        labels: class indices (N).
+        probabilities: out-of-sample probabilities (N×C).
     """
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
     confident = confident_joint(labels, probabilities)
     joint = _calibrated(confident, counts)
-    own = probabilities[np.arange(len(labels)), labels]
+    label_probabilities = probabilities[np.arange(len(labels)), labels]
     others = probabilities.copy()
     others[np.arange(len(labels)), labels] = -1
-    margin = own - others.max(axis=1)
+    margin = label_probabilities - others.max(axis=1)
     suspects = np.zeros(len(labels), bool)
     for label in np.flatnonzero(counts):
         rows = np.flatnonzero(labels == label)
         for other in np.flatnonzero(np.arange(classes) != label):
             number = round(joint[label, other] * len(labels))
-            nearness = probabilities[rows, other] - own[rows]
+            nearness = probabilities[rows, other] - label_probabilities[rows]
             suspects[rows[np.argsort(-nearness, kind="stable")[:number]]] = True
     rows = np.flatnonzero(suspects & (margin < 0))
     order = rows[np.argsort(margin[rows], kind="stable")]
@@ -67,15 +67,15 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray
     """Return the number of samples by label and confident class (int, C×C)."""
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
-    # A class without samples has no threshold, and nothing is confidently of it.
+    # No sample belongs confidently to a class without samples.
     thresholds = np.full(classes, np.inf)
     for label in np.flatnonzero(counts):
         thresholds[label] = probabilities[labels == label, label].mean()
     confident = probabilities >= thresholds - 1e-6
-    chosen = np.where(confident, probabilities, -1).argmax(axis=1)
+    confident_class = np.where(confident, probabilities, -1).argmax(axis=1)
     joint = np.zeros((classes, classes), int)
     rows = confident.any(axis=1)
-    np.add.at(joint, (labels[rows], chosen[rows]), 1)
+    np.add.at(joint, (labels[rows], confident_class[rows]), 1)
     return joint
 
 
@@ -83,6 +83,6 @@ def _calibrated(confident: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the joint distribution whose rows add up to the shares of labels."""
     filled = confident.astype(float)
     empty = filled.sum(axis=1) == 0
-    filled[empty, np.flatnonzero(empty)] = 1  # labels of which no sample is confident are taken as right
+    filled[empty, np.flatnonzero(empty)] = 1  # labels without a confident sample count as correct
     rows = filled / filled.sum(axis=1, keepdims=True) * counts[:, None]
     return rows / max(rows.sum(), 1)

@@ -1,4 +1,4 @@
-"""Confusable classes: pairs of classes that out-of-sample predictions do not tell apart."""
+"""Confusable classes: pairs of classes that out-of-sample predictions do not distinguish."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -6,18 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 CONFIDENT = 1.96
-"""Quantile of the normal distribution for an interval of 95 %."""
+"""Quantile of the normal distribution for a 95 % interval."""
 
 
 class ClassPair(NamedTuple):
-    """How well two classes are told apart.
+    """Separation of two classes by predictions.
 
     Args:
         first, second: class indices.
-        samples: of both.
-        auroc: area under the ROC curve of the ratio of their probabilities, on samples of both.
-        ci_low, ci_high: its 95 % interval.
-        confused: samples of one that are confidently of the other, by the confident joint.
+        samples: number of samples of both classes.
+        auroc: area under the ROC curve of the ratio of their probabilities, on these samples (0..1).
+        ci_low, ci_high: 95 % interval of the area.
+        confused: number of samples of one class that belong confidently to the other, by the confident joint.
     """
 
     first: int
@@ -30,36 +30,39 @@ class ClassPair(NamedTuple):
 
     @property
     def are_alike(self) -> bool:
-        """True if the interval has 0.5, the value of a coin."""
+        """True if the interval contains 0.5, the area of random predictions."""
         return self.ci_low <= 0.5
 
 
 def confusable_classes(
     labels: np.ndarray, probabilities: np.ndarray, confident: np.ndarray, groups: np.ndarray
 ) -> list[ClassPair]:
-    """Return all pairs of classes with samples, the most alike first.
+    """Return all pairs of classes with samples, the least separated first.
 
-    The variance of an area is that of Hanley and McNeil (1982) for as many samples of a class as it has groups.
+    The variance of an area is that of Hanley and McNeil (1982), with the number of groups of each class as its number
+    of samples.
 
     Args:
-        labels: class indices, N.
-        probabilities: out of sample, N×C.
-        confident: confident joint, C×C.
-        groups: of the samples, N.
+        labels: class indices (N).
+        probabilities: out-of-sample probabilities (N×C).
+        confident: confident joint (C×C).
+        groups: group of each sample (N).
     """
     scores = np.log(np.maximum(probabilities, 1e-12))
     rows = [np.flatnonzero(labels == label) for label in range(probabilities.shape[1])]
-    units = [len(np.unique(groups[of_class])) for of_class in rows]
+    units = [len(np.unique(groups[class_rows])) for class_rows in rows]
     pairs = []
     for first, second in combinations(range(len(rows)), 2):
         if not (units[first] and units[second]):
             continue
         ratio = scores[:, first] - scores[:, second]
         area = _area(ratio[rows[first]], ratio[rows[second]])
-        reach = CONFIDENT * _deviation(area, units[first], units[second])
+        half_width = CONFIDENT * _deviation(area, units[first], units[second])
         confused = int(confident[first, second] + confident[second, first])
         number = len(rows[first]) + len(rows[second])
-        pairs.append(ClassPair(first, second, number, area, max(area - reach, 0), min(area + reach, 1), confused))
+        pairs.append(
+            ClassPair(first, second, number, area, max(area - half_width, 0), min(area + half_width, 1), confused)
+        )
     return sorted(pairs, key=lambda pair: (pair.auroc, pair.first, pair.second))
 
 

@@ -1,6 +1,6 @@
 """Measures of packed images: brightness, contrast, sharpness, border, and thumbnails for hashes.
 
-All are of the grey image, the mean of the channels, as shares of the full scale.
+All are computed from the grey image, the mean of the channels, as a share of the full scale.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from mml_lib.files.formats import FORMATS
 from mml_lib.tasks.pixel_format import FULL_SCALE
 
 LEAST_CONTRAST = 0.01
-"""Standard deviation of the grey image below which it is blank."""
+"""Standard deviation of the grey image below which an image is blank."""
 
 SATURATED = 0.98
-"""Grey value from which on a pixel is saturated."""
+"""Smallest grey value of a saturated pixel."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,14 @@ class ImageMeasures:
     """Measures of N images.
 
     Args:
-        ids: sample ids, N.
-        thumbnails: grey, uint8 N×32×32.
-        bright_end: grey value that 99 % of the pixels stay below, N.
-        contrast: standard deviation of the pixels, N.
-        saturated: share of saturated pixels, N.
-        sharpness: logarithm to base 10 of the variance of the Laplacian by that of the pixels, N; NaN for blank images.
-        border: mean and standard deviation of the pixels of the four edges, N×8.
+        ids: sample ids (N).
+        thumbnails: grey thumbnails (uint8, N×32×32).
+        bright_end: 99th percentile of the grey values (N, 0..1).
+        contrast: standard deviation of the grey values (N, 0..1).
+        saturated: share of saturated pixels (N, 0..1).
+        sharpness: base-10 logarithm of the variance of the Laplacian divided by that of the pixels (N); NaN for blank
+            images.
+        border: mean and standard deviation of the pixels of the four edges (N×8).
     """
 
     ids: np.ndarray
@@ -54,22 +55,22 @@ class ImageMeasures:
 
     @classmethod
     def read(cls, path: str | Path) -> "ImageMeasures":
-        """Read what `write` has written.
+        """Read a file of `write`.
 
         Raises:
-            MMLError: the file is damaged, or of a newer format.
+            MMLError: the file is damaged, or has a newer format.
         """
         with reading_arrays(path, "image_measures") as content:
             return cls(**content)
 
 
 def measure_images(images: Any, rows: Sequence[int], ids: Sequence[str], threads: int = 1) -> ImageMeasures:
-    """Measure packed images.
+    """Return the measures of packed images.
 
     Args:
-        images: packed images by row, H×W×C each.
-        rows: those of the samples, N.
-        ids: of the samples, N.
+        images: packed images by row (H×W×C each).
+        rows: row of each sample (N).
+        ids: id of each sample (N).
         threads: number of threads.
     """
     with ThreadPoolExecutor(threads) as pool:
@@ -83,7 +84,7 @@ def measure(image: np.ndarray) -> dict[str, Any]:
     import cv2
 
     height, width, channels = image.shape
-    # A product is several times faster than a mean over the last axis.
+    # A matrix product is several times faster than a mean over the last axis.
     weights = np.full(channels, 1 / (channels * FULL_SCALE[image.dtype.name]), np.float32)
     grey = (image.reshape(-1, channels).astype(np.float32) @ weights).reshape(height, width)
     deviation = float(cv2.meanStdDev(grey)[1][0, 0])
@@ -105,13 +106,13 @@ def measure(image: np.ndarray) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of images: a measure far from that of most others.
+    """A fault of images: a measure far from the median.
 
     Args:
-        name: of the fault.
+        name: name of the fault.
         measure: field of `ImageMeasures`.
-        sign: -1 for low values, 1 for high ones.
-        least: least difference from the median.
+        sign: -1 for low values, 1 for high values.
+        least: smallest difference from the median.
     """
 
     name: str
@@ -125,11 +126,11 @@ FAULTS = (
     Fault("over-exposed", "saturated", 1, 0.3),
     Fault("blurred", "sharpness", -1, 0.6),
 )
-"""Faults: the measure differs from the median by `least`, and by `DEVIATIONS` robust standard deviations."""
+"""Faults. The measure differs from the median by `least` and by `DEVIATIONS` robust standard deviations."""
 
 
 def find_faults(measures: ImageMeasures) -> list[tuple[int, str, float]]:
-    """Return row, fault and measure of each faulty image; blank images have no other fault."""
+    """Return row, fault and measure of each faulty image. Blank images have no other fault."""
     blank = measures.contrast < LEAST_CONTRAST
     rows = [(int(row), "blank", float(measures.contrast[row])) for row in np.flatnonzero(blank)]
     for fault in FAULTS:
@@ -138,6 +139,6 @@ def find_faults(measures: ImageMeasures) -> list[tuple[int, str, float]]:
         if np.isnan(values).all():
             continue
         difference = fault.sign * (values - np.nanmedian(values))
-        faulty = (difference >= fault.least) & (fault.sign * robust_scores(values) >= DEVIATIONS)
-        rows += [(int(row), fault.name, float(values[row])) for row in np.flatnonzero(faulty)]
+        is_faulty = (difference >= fault.least) & (fault.sign * robust_scores(values) >= DEVIATIONS)
+        rows += [(int(row), fault.name, float(values[row])) for row in np.flatnonzero(is_faulty)]
     return rows

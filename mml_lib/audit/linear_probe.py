@@ -1,4 +1,4 @@
-"""Linear probe: logistic regression on features, which predicts each sample by a model that has not seen its group."""
+"""Linear probe: logistic regression on features. The model that predicts a sample was not trained on its group."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
-"""Candidates of `C`, the inverse of the penalty, on standardised features."""
+"""Candidates of `C`, the inverse of the penalty, for standardised features."""
 
 TINY = 1e-7
-"""Least probability whose logarithm is taken."""
+"""Smallest probability for logarithms."""
 
 FOLDS = 5
-"""Folds of a cross-validation where the task has none."""
+"""Number of folds of a cross-validation if the task has none."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Samples that are predicted by a model that is trained on others.
+    """Samples to predict, and the samples that their model is trained on.
 
     Args:
         trained: rows of the samples to train on.
@@ -38,13 +38,13 @@ class Part:
 def task_parts(split: np.ndarray, fold: np.ndarray, groups: np.ndarray, targets: np.ndarray) -> list[Part]:
     """Return the parts that predict each labelled sample of a task once.
 
-    Training samples are predicted fold by fold; where the task has fewer than two folds, folds are drawn. Test samples
-    are predicted by a model of all training samples.
+    Training samples are predicted fold by fold. If the task has fewer than two folds, folds are drawn. Test samples are
+    predicted by a model of all training samples.
 
     Args:
-        split, fold: of each sample, N.
-        groups: of each sample, N; none crosses folds.
-        targets: class index of each sample, N; -1 where it has none.
+        split, fold: split and fold of each sample (N).
+        groups: group of each sample (N). Groups do not cross folds.
+        targets: class index of each sample (N); -1 without a label.
     """
     train = np.flatnonzero((split == "train") & (targets >= 0))
     numbers = fold[train]
@@ -58,7 +58,7 @@ def task_parts(split: np.ndarray, fold: np.ndarray, groups: np.ndarray, targets:
 
 
 def group_parts(targets: np.ndarray, groups: np.ndarray) -> list[Part]:
-    """Return the parts of a cross-validation, groups kept together, stratified over classes that are frequent enough.
+    """Return the parts of a cross-validation. Groups stay together; frequent classes are stratified.
 
     Raises:
         MMLError: all samples are in one group.
@@ -67,7 +67,7 @@ def group_parts(targets: np.ndarray, groups: np.ndarray) -> list[Part]:
 
     number = len(np.unique(groups))
     if number < 2:
-        raise MMLError(f"all {len(groups)} labelled samples are in one group, so that none can be predicted by others")
+        raise MMLError(f"all {len(groups)} labelled samples are in one group, so none can be predicted from others")
     folds = min(FOLDS, number)
     kind = StratifiedGroupKFold if np.bincount(targets).max() >= folds else GroupKFold
     with warnings.catch_warnings():
@@ -87,18 +87,18 @@ def probe_probabilities(
     """Return the probability of each class for the predicted samples (N×C); NaN for samples of no part.
 
     Args:
-        values: features, N×D.
-        targets: class index of each sample, N.
-        groups: of each sample, N.
+        values: features (N×D).
+        targets: class index of each sample (N).
+        groups: group of each sample (N).
         parts: samples to train on and to predict.
-        balanced: weigh classes alike.
-        threads: number of models that are trained at once.
+        balanced: give all classes the same weight.
+        threads: number of models to train in parallel.
     """
     from threadpoolctl import threadpool_limits
 
     values = values.astype(np.float32)
     probabilities = np.full((len(values), int(targets.max()) + 1), np.nan)
-    # Threads of BLAS would wait for each other longer than they work.
+    # Threads of BLAS would spend more time on waiting for each other than on work.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
         strength = _strength(values, targets, groups, parts[0].trained, balanced, pool)
         fitted = pool.map(lambda part: _fitted(values, targets, part, strength, balanced), parts)
@@ -108,12 +108,12 @@ def probe_probabilities(
 
 
 def predict_task(task: TaskDescription, values: np.ndarray, threads: int = 1) -> Predictions:
-    """Return predictions of all labelled samples of a task, as networks write them.
+    """Return the predictions of all labelled samples of a task, like those of networks.
 
     Args:
-        task: a classification, or a multi-label one, whose labels are predicted one by one.
-        values: features, N×D.
-        threads: number of models that are trained at once.
+        task: a classification, or a multi-label classification, whose labels are predicted one by one.
+        values: features (N×D).
+        threads: number of models to train in parallel.
     """
     kind, targets, groups = TASK_TYPES[task.header["task_type"]], task.targets.values, task.groups
     split, fold, ids = task.column["split"], task.column["fold"], np.array(task.samples["id"])
@@ -128,8 +128,8 @@ def predict_task(task: TaskDescription, values: np.ndarray, threads: int = 1) ->
         label = np.where(np.isnan(targets[:, number]), -1, targets[:, number] >= 0.5).astype(int)
         if len(np.unique(label[(label >= 0) & (split == "train")])) == 2:
             parts = task_parts(split, fold, groups, label)
-            of_label = probe_probabilities(values, label, groups, parts, threads=threads)
-            odds = np.log(np.maximum(of_label[:, 1], TINY)) - np.log(np.maximum(of_label[:, 0], TINY))
+            probabilities = probe_probabilities(values, label, groups, parts, threads=threads)
+            odds = np.log(np.maximum(probabilities[:, 1], TINY)) - np.log(np.maximum(probabilities[:, 0], TINY))
             logits[:, number] = np.nan_to_num(odds)
     rows = np.flatnonzero(task.targets.labelled)
     return Predictions(logits[rows].astype(np.float32), targets[rows].astype(np.float32), ids[rows], kind.name)
@@ -143,7 +143,10 @@ def _strength(
     balanced: bool,
     pool: ThreadPoolExecutor,
 ) -> float:
-    """Return the strength with the lowest log loss on a fifth of the training samples, the second of one group."""
+    """Return the strength with the lowest log loss on a fifth of the training samples.
+
+    If these are of one group, it is the second candidate.
+    """
     if len(np.unique(groups[rows])) < 2:
         return STRENGTHS[1]
     inner = group_parts(targets[rows], groups[rows])[0]

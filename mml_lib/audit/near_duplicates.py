@@ -1,8 +1,8 @@
 """Near duplicates: pairs of images that are nearly the same, by perceptual hash or by features.
 
-Hashes find copies that were scaled, compressed, flipped or turned. Thumbnails of such pairs are compared pixel by
-pixel, as unlike images may share a hash. Features find crops and other colours, too: pairs that are much nearer than
-neighbours usually are.
+Hashes find copies that were scaled, compressed, flipped or rotated. Because different images may have the same hash,
+thumbnails of such pairs are compared pixel by pixel. Features also find crops and changed colours: pairs that are much
+nearer than usual neighbours.
 """
 
 from collections.abc import Iterator
@@ -15,25 +15,25 @@ from mml_lib.audit.neighbours import Neighbours
 from mml_lib.audit.perceptual_hashes import VIEWS, similar_hashes, view, view_hashes
 
 MOST_PAIRS = 200_000
-"""Pairs by hash that are kept: images of which more are alike are too uniform for hashes."""
+"""Largest number of pairs by hash. Images with more similar pairs are too uniform for hashes."""
 
 LEAST_CORRELATION = 0.98
-"""Of the thumbnails of a pair with similar hashes."""
+"""Smallest correlation of the thumbnails of a pair with similar hashes."""
 
 LEAST_SPREAD = 2.0
-"""Least standard deviation of a thumbnail's pixels, of 255: blanker ones have no pattern to compare."""
+"""Smallest standard deviation of a thumbnail's pixels (0..255). Others have no pattern to compare."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of near duplicates, P of them, each pair once.
+    """P pairs of near duplicates, each pair once.
 
     Args:
-        first, second: numbers of the samples, P.
-        view: number in `VIEWS` of the view of the second that shows the first, P.
-        bits: bits of the hashes that differ, P; -1 where hashes are not similar.
-        correlation: of the thumbnails, P.
-        distance: of the scaled features, P; NaN where features are not near.
+        first, second: indices of the samples (P).
+        view: index in `VIEWS` of the view of the second image that shows the first (P).
+        bits: number of different bits of the hashes (P); -1 if hashes are not similar.
+        correlation: correlation of the thumbnails (P).
+        distance: distance of the scaled features (P); NaN if features are not near.
     """
 
     first: np.ndarray
@@ -54,9 +54,9 @@ def find_near_duplicates(
     """Return the near duplicates among samples.
 
     Args:
-        thumbnails: grey, uint8 N×32×32.
-        neighbours: of the scaled features.
-        hash_bits: most bits of the hashes that differ.
+        thumbnails: grey thumbnails (uint8, N×32×32).
+        neighbours: nearest neighbours by scaled features.
+        hash_bits: largest number of different bits of the hashes.
         feature_distance: largest distance of a pair, as a share of the median distance to the last neighbour.
         threads: number of threads.
     """
@@ -74,10 +74,10 @@ def find_near_duplicates(
 
 
 class _Patterns:
-    """Thumbnails, and their pixels about the mean with length 1.
+    """Thumbnails, and their pixels normalised to mean 0 and length 1.
 
     Args:
-        thumbnails: uint8, N×32×32.
+        thumbnails: grey thumbnails (uint8, N×32×32).
     """
 
     def __init__(self, thumbnails: np.ndarray):
@@ -89,32 +89,33 @@ class _Patterns:
         self.unit = flat / np.maximum(lengths, 1e-6)[:, None]
 
     def correlations(self, first: np.ndarray, second: np.ndarray, number: int) -> np.ndarray:
-        """Return the correlation of each pair, the second seen in a view."""
+        """Return the correlation of each pair, with the second image in a view."""
         side = self.thumbnails.shape[1]
-        turned = view(self.unit[second].reshape(-1, side, side), number).reshape(len(second), -1)
-        return np.einsum("np,np->n", self.unit[first], turned)
+        transformed = view(self.unit[second].reshape(-1, side, side), number).reshape(len(second), -1)
+        return np.einsum("np,np->n", self.unit[first], transformed)
 
     def correlation(self, first: int, second: int) -> float:
+        """Return the correlation of a pair in the unchanged view."""
         return float(self.unit[first] @ self.unit[second])
 
 
 def _by_hash(patterns: _Patterns, most_bits: int, threads: int) -> Iterator[tuple[int, int, int, int, float]]:
-    """Yield first, second, view, bits and correlation of pairs with similar hashes, unturned views first."""
+    """Yield first, second, view, bits and correlation of pairs with similar hashes, unchanged views first."""
     rows = np.flatnonzero(patterns.has_pattern)
     hashes = view_hashes(patterns.thumbnails[rows])
 
     def search(number: int) -> list[tuple[np.ndarray, ...]]:
-        kept: list[tuple[np.ndarray, ...]] = []
+        blocks: list[tuple[np.ndarray, ...]] = []
         total = 0
         for left, right, bits in similar_hashes(hashes[0], hashes[number], most_bits):
             first, second = rows[left], rows[right]
             correlation = patterns.correlations(first, second, number)
-            alike = correlation >= LEAST_CORRELATION
-            kept.append((first[alike], second[alike], bits[alike], correlation[alike]))
-            total += int(alike.sum())
+            is_similar = correlation >= LEAST_CORRELATION
+            blocks.append((first[is_similar], second[is_similar], bits[is_similar], correlation[is_similar]))
+            total += int(is_similar.sum())
             if total > MOST_PAIRS:
                 break
-        return kept
+        return blocks
 
     with ThreadPoolExecutor(threads) as pool:
         for number, blocks in enumerate(pool.map(search, range(len(VIEWS)))):
@@ -124,7 +125,7 @@ def _by_hash(patterns: _Patterns, most_bits: int, threads: int) -> Iterator[tupl
 
 
 def _by_features(neighbours: Neighbours, feature_distance: float) -> Iterator[tuple[int, int, float]]:
-    """Yield first, second and distance of pairs whose features are much nearer than neighbours usually are."""
+    """Yield first, second and distance of pairs whose features are much nearer than usual neighbours."""
     limit = feature_distance * float(np.median(neighbours.distances[:, -1]))
     for row, place in np.argwhere(neighbours.distances <= limit).tolist():
         other = int(neighbours.rows[row, place])

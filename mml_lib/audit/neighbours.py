@@ -1,4 +1,4 @@
-"""Nearest neighbours of the samples of a task, as a file."""
+"""Nearest neighbours of the samples of a task, and their file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from mml_lib.files.formats import FORMATS
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Nearest neighbours of samples among the others, the nearest first.
+    """Nearest neighbours of each sample among the others, the nearest first.
 
     Args:
-        rows: numbers of the neighbours (int64, N×k).
+        rows: indices of the neighbours (int64, N×k).
         distances: Euclidean distances (float32, N×k).
     """
 
@@ -31,25 +31,25 @@ class Neighbours:
 
     @classmethod
     def read(cls, path: str | Path) -> "Neighbours":
-        """Read what `write` has written.
+        """Read a file of `write`.
 
         Raises:
-            MMLError: the file is damaged, or of a newer format.
+            MMLError: the file is damaged, or has a newer format.
         """
         with reading_arrays(path, "neighbours") as content:
             return cls(**content)
 
 
 def check_features(values: np.ndarray, where: str, neighbours: int = 0) -> None:
-    """Refuse features that nothing can be learned from, or in which a sample has too few neighbours.
+    """Refuse unusable features, or too few samples for the neighbours.
 
     Args:
-        values: features, N×D.
-        where: the task, for errors.
+        values: features (N×D).
+        where: task, for errors.
         neighbours: number of neighbours, k, if they are searched.
 
     Raises:
-        MMLError: features are not finite or constant, or samples are too few.
+        MMLError: features are constant or not finite, or there are too few samples.
     """
     check_number(len(values), where, neighbours)
     finite = np.isfinite(values).all(axis=1)
@@ -62,10 +62,10 @@ def check_features(values: np.ndarray, where: str, neighbours: int = 0) -> None:
 
 
 def check_number(samples: int, where: str, neighbours: int) -> None:
-    """Refuse a task whose samples have too few neighbours.
+    """Refuse too few samples for a number of neighbours.
 
     Raises:
-        MMLError: they have.
+        MMLError: there are too few.
     """
     if samples <= neighbours:
         raise MMLError(
@@ -74,7 +74,7 @@ def check_number(samples: int, where: str, neighbours: int) -> None:
 
 
 def scaled(values: np.ndarray) -> np.ndarray:
-    """Return features (float32, N×D) about their mean, with a mean square distance of 1 from it."""
+    """Return features (float32, N×D) with mean 0 and a mean square distance of 1 from it."""
     centred = values.astype(np.float32) - values.mean(axis=0, dtype=np.float64).astype(np.float32)
     square = np.einsum("ij,ij->", centred, centred, dtype=np.float64) / len(values)
     return centred / np.float32(np.sqrt(square) if square else 1)
@@ -84,7 +84,7 @@ def nearest_neighbours(values: np.ndarray, neighbours: int, threads: int = 1) ->
     """Return the exact nearest neighbours of each sample among the others.
 
     Args:
-        values: float32, N×D.
+        values: features (float32, N×D).
         neighbours: number of neighbours, below N.
         threads: number of threads.
     """

@@ -1,8 +1,8 @@
-"""Perceptual hashes: 64 bits of an image's low frequencies, which hardly change where it is saved or scaled anew.
+"""Perceptual hashes: 64 bits of an image's low frequencies, which hardly change if it is saved or scaled again.
 
-The hash is that of the library imagehash (`phash`): bits say which of the 8×8 lowest coefficients of the cosine
-transform of a grey thumbnail of 32×32 pixels are above their median. Flips and rotations by 90° change signs of
-coefficients and transpose them, so that the hashes of all eight views follow from one transform.
+The hash is `phash` of the package imagehash: bits are set for those of the 8×8 lowest coefficients of the cosine
+transform of a grey 32×32 thumbnail that are above their median. Flips and rotations by 90° change signs of coefficients
+and transpose them, so that one transform gives the hashes of all eight views.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 SIDE, LOW = 32, 8
-"""Pixels of a side of a thumbnail, and of the coefficients that make bits."""
+"""Number of pixels per side of a thumbnail, and of coefficients per side of a hash."""
 
 VIEWS = (
     *("same", "mirrored", "upside down", "turned by 180°"),
@@ -19,14 +19,14 @@ VIEWS = (
 """Names of the eight symmetries of a square, in the order of `view_hashes`."""
 
 BLOCK = 2**18
-"""Pairs of hashes that are compared at a time, which stay in a processor's cache."""
+"""Number of pairs of hashes that are compared at a time, so that they fit into a processor's cache."""
 
 
 def view_hashes(thumbnails: np.ndarray) -> np.ndarray:
     """Return the hashes of the eight views of each image (uint64, 8×N).
 
     Args:
-        thumbnails: N×32×32, grey.
+        thumbnails: grey thumbnails (N×32×32).
     """
     from scipy.fft import dctn
 
@@ -45,7 +45,7 @@ def _views(coefficients: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def view(thumbnails: np.ndarray, number: int) -> np.ndarray:
-    """Return thumbnails (N×32×32) in one of the eight views."""
+    """Return thumbnails (N×32×32) in one of the eight views of `VIEWS`."""
     turned = thumbnails.transpose(0, 2, 1) if number >= 4 else thumbnails
     turned = turned[:, :, ::-1] if number % 2 else turned
     return turned[:, ::-1] if number % 4 >= 2 else turned
@@ -60,20 +60,20 @@ def _bits(coefficients: np.ndarray) -> np.ndarray:
 def similar_hashes(
     first: np.ndarray, second: np.ndarray, most_bits: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield pairs of similar hashes in blocks: rows of the first, later rows of the second, and bits that differ.
+    """Yield pairs of similar hashes in blocks: rows of the first, later rows of the second, number of different bits.
 
     Args:
-        first, second: hashes of two views of the same images, N.
-        most_bits: most bits that differ.
+        first, second: hashes of two views of the same images (N).
+        most_bits: largest number of different bits.
     """
     for start in range(0, len(first), 256):
         block = first[start : start + 256, None]
         step = max(1, BLOCK // len(block))
         for other in range(start, len(second), step):
             bits = np.bitwise_count(block ^ second[None, other : other + step])
-            if not (similar := bits <= most_bits).any():
+            if not (is_similar := bits <= most_bits).any():
                 continue
-            rows, columns = np.nonzero(similar)
+            rows, columns = np.nonzero(is_similar)
             left, right = rows + start, columns + other
-            if (kept := right > left).any():
-                yield left[kept], right[kept], bits[rows, columns][kept]
+            if (is_later := right > left).any():
+                yield left[is_later], right[is_later], bits[rows, columns][is_later]

@@ -13,7 +13,7 @@ COMPONENTS = 50
 """Principal components that t-SNE starts from."""
 
 PERPLEXITY = 30.0
-"""Effective number of neighbours that t-SNE keeps near; less for few samples."""
+"""Effective number of neighbours of t-SNE; smaller for few samples."""
 
 
 def map_table(
@@ -24,18 +24,21 @@ def map_table(
     most_samples: int,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Return the place of samples on a map: `task id split fold group label x y predicted wrong`.
+    """Return the table of samples on a map.
+
+    Its columns are `task`, `id`, `split`, `fold`, `group`, `label`, `x` and `y`, and for classifications `predicted`
+    and `wrong`.
 
     Args:
         task: the task.
-        values: features, N×D.
-        predictions: out of sample; none for a task without classes.
+        values: features (N×D).
+        predictions: out-of-sample predictions; empty for a task without classes.
         method: `tsne` or `pca`.
-        most_samples: of more, a random choice is mapped.
+        most_samples: largest number of samples. Of more, a random subset is used.
         threads: number of threads.
 
     Raises:
-        MMLError: samples are too few.
+        MMLError: there are too few samples.
     """
     if len(values) < 5:
         raise MMLError(f"{task.name}: a map needs 5 samples or more, not {len(values)}; set audit.map: null")
@@ -55,7 +58,7 @@ def map_table(
 
 
 def embed(values: np.ndarray, method: str, threads: int = 1) -> np.ndarray:
-    """Return the places of samples in two dimensions, N×2; the same values give the same places."""
+    """Return the positions of samples in two dimensions, N×2. Equal values give equal positions."""
     from sklearn.decomposition import PCA
 
     number = min(COMPONENTS if method == "tsne" else 2, *values.shape)

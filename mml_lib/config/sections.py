@@ -132,7 +132,7 @@ RunId = Annotated[str, AfterValidator(checked_run_id)]
 
 def _no_pattern(path: Any) -> Any:
     if isinstance(path, str | Path) and not str(path).strip():
-        raise ValueError("the path is empty; name a folder, or leave the key out")
+        raise ValueError("the path is empty; name a folder, or leave it out")
     if isinstance(path, str | Path) and re.search(r"[{}\0]", str(path)):
         raise ValueError(f"{str(path)!r} contains braces or a zero byte, which is not allowed; name another folder")
     return path

@@ -1,6 +1,6 @@
-"""Distances between tasks: one registry of measures, and the data of tasks that they take.
+"""Distances between tasks: a registry of measures, and the data of tasks that measures compare.
 
-`MEASURES["fid"].compare(source, target)` returns a distance of two `TaskData`; small is near. To add a measure,
+`MEASURES["fid"].compare(source, target)` returns the distance of two `TaskData`; smaller is nearer. To add a measure,
 decorate a function by `register_measure`, here or in a plugin.
 """
 

@@ -1,4 +1,4 @@
-"""Scores of how well a source's network separates the classes of a target."""
+"""Scores of class separation: of a target's classes, by a source's network."""
 
 import numpy as np
 
@@ -9,13 +9,16 @@ from mml_lib.errors import MMLError
 
 
 def log_expected_prediction(task: TaskData) -> float:
-    """Return LEEP: the mean log probability of labels, predicted by their frequencies in each source class.
+    """Return LEEP (Nguyen et al. 2020): the mean log probability of labels, given their frequencies in source classes.
 
     Args:
-        task: probabilities, N×K, and labels, N, of the target.
+        task: target with probabilities of source classes (N×K) and classes (N).
+
+    Returns:
+        At most 0, in nats.
 
     Raises:
-        MMLError: probabilities or labels do not fit.
+        MMLError: probabilities or labels are missing or invalid.
     """
     if task.probabilities is None:
         raise MMLError(f"{task.name}: there are no probabilities of the source's network; predict them first")
@@ -26,7 +29,7 @@ def log_expected_prediction(task: TaskData) -> float:
         or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     ):
         raise MMLError(
-            f"{task.name}: leep takes probabilities of source classes, samples × classes, that add up to 1; the source "
+            f"{task.name}: leep needs probabilities of source classes, samples × classes, that add up to 1; the source "
             "must be a classification"
         )
     classes = checked_classes(task, len(probabilities))
@@ -38,21 +41,22 @@ def log_expected_prediction(task: TaskData) -> float:
 
 
 def h_score(task: TaskData, shrinkage: bool) -> float:
-    """Return the H-score: the trace of cov(F)⁻¹ cov(E[F|y]).
+    """Return the H-score (Bao et al. 2019): the trace of cov(F)⁻¹ cov(E[F|y]).
 
     Args:
-        task: features, N×D, and labels, N, of the target.
-        shrinkage: shrink the covariance of the features by Ledoit and Wolf's weight a, and the score by 1 − a.
+        task: target with features F (N×D) and classes y (N).
+        shrinkage: shrink the covariance of the features by Ledoit and Wolf's weight a, and the score by 1 − a (Ibrahim
+            et al. 2021).
 
     Raises:
-        MMLError: features or labels do not fit, or there are too few samples without shrinkage.
+        MMLError: features or labels are missing or invalid, or there are too few samples without shrinkage.
     """
     features = checked_features(task).astype(np.float64)
     classes = checked_classes(task, len(features))
     number, width = features.shape
     if not shrinkage:
         check_covariance(task.name, number, width)
-    # Variances below those of rounding to single precision, or of the decomposition, are none.
+    # Smaller variances are rounding errors, of single precision or of the decomposition.
     rounding = np.finfo(np.float32).eps ** 2 * float((features**2).mean())
     features -= features.mean(axis=0)
     variances, directions = np.linalg.eigh(features.T @ features / number)
@@ -88,22 +92,22 @@ def check_covariance(task: str, samples: int, width: int) -> None:
 
 
 def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:
-    """Return the accuracy of a vote of nearest neighbours, for each sample by those outside of its fold.
+    """Return the accuracy of a vote of nearest neighbours outside of each sample's fold (0..1).
 
     Args:
-        task: features, N×D, labels, N, and perhaps folds of the target.
-        k: number of neighbours; of classes with as many votes the first wins.
+        task: target with features (N×D), classes (N), and optionally folds (N).
+        k: number of neighbours. Of classes with equal votes, the first wins.
         metric: `euclidean` or `cosine`.
 
     Raises:
-        MMLError: features or labels do not fit, or there are too few samples.
+        MMLError: features or labels are missing or invalid, or there are too few samples.
     """
     features = checked_features(task)
     classes = checked_classes(task, len(features))
     folds = None if task.folds is None else np.asarray(task.folds)
     largest = 1 if folds is None else int(np.unique(folds, return_counts=True)[1].max())
     check_neighbours(task.name, len(features) - largest, k)
-    if metric == "cosine":  # of vectors of length 1, the Euclidean distance has the same order
+    if metric == "cosine":  # for vectors of length 1, the Euclidean distance gives the same order
         lengths = np.linalg.norm(features, axis=1, keepdims=True)
         features = features / np.where(lengths > 0, lengths, 1)
     else:  # products lose fewer digits near the origin
@@ -113,14 +117,14 @@ def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:
         return float((_vote(classes[rows]) == classes).mean())
     hits = 0
     for fold in np.unique(folds):
-        inside = folds == fold
-        rows, _ = find_nearest(features[inside], features[~inside], k)
-        hits += int((_vote(classes[~inside][rows]) == classes[inside]).sum())
+        in_fold = folds == fold
+        rows, _ = find_nearest(features[in_fold], features[~in_fold], k)
+        hits += int((_vote(classes[~in_fold][rows]) == classes[in_fold]).sum())
     return hits / len(classes)
 
 
 def _vote(classes: np.ndarray) -> np.ndarray:
-    """Return the class that most neighbours of each sample have, N; the first one of several."""
+    """Return the most frequent class among the neighbours of each sample, N; of several, the first."""
     votes = np.zeros((len(classes), classes.max() + 1))
     np.add.at(votes, (np.arange(len(classes))[:, None], classes), 1)
     return votes.argmax(axis=1)
@@ -130,14 +134,14 @@ def check_neighbours(task: str, samples: int, k: int) -> None:
     """Refuse a task with too few samples for a vote of neighbours.
 
     Args:
-        task: its name.
-        samples: number of samples beside those of a sample's own fold.
+        task: name of the task.
+        samples: number of samples outside of a sample's fold.
         k: number of neighbours.
 
     Raises:
-        MMLError: there are fewer than k.
+        MMLError: there are fewer than k samples.
     """
     if samples < k:
         raise MMLError(
-            f"{task}: {samples:,} samples beside those of a sample's own fold are fewer than k ({k}); lower k of knn"
+            f"{task}: there are {samples:,} samples outside of a sample's fold, fewer than k ({k}); lower k of knn"
         )

@@ -1,4 +1,4 @@
-"""Distances of several measures, combined."""
+"""Combination of the distances of several measures."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ def combine(matrices: Mapping[str, np.ndarray], weights: Mapping[str, float]) ->
     values = stack[:, defined]  # measures × pairs
     centred = values - values.mean(axis=1, keepdims=True)
     spread = values.std(axis=1, keepdims=True)
-    # A measure with one distance for all pairs says nothing about them; rounding leaves it a spread.
+    # A measure with equal distances for all pairs counts as 0; rounding may leave it a small spread.
     scored = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12 * np.abs(values).max())
     combined[defined] = np.array(list(weights.values())) @ scored
     return combined

@@ -17,20 +17,20 @@ def activation_distribution(task: TaskData, activations: str, smoothing: float) 
     Args:
         task: data of the task.
         activations: `sum` divides the means by their sum, `softmax` takes their softmax.
-        smoothing: weight of the uniform distribution in the result, which has no 0 thereby.
+        smoothing: weight of the uniform distribution in the result, so that it has no 0.
 
     Returns:
-        D float64 that add up to 1.
+        Positive shares (float64, D) that add up to 1.
 
     Raises:
-        MMLError: the features do not fit, or are negative on the average where their sum is taken.
+        MMLError: features are missing or invalid, or `sum` meets negative means.
     """
     means = checked_features(task, least=1).mean(axis=0, dtype=np.float64)
     if activations == "softmax":
         shares = softmax(means)
     elif means.min() < 0 or not means.any():
         raise MMLError(
-            f"{task.name}: some of its mean activations are negative, or all are 0, so that their shares are no "
+            f"{task.name}: some of its mean activations are negative, or all are 0, so that their shares are not a "
             "distribution; set the option activations of kld to softmax"
         )
     else:
@@ -44,7 +44,7 @@ def kullback_leibler(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def normalised_cosine(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the cosine distance of two vectors, each divided by their sum (Achille et al. 2019, section 3.3)."""
+    """Return the cosine distance of two vectors, both divided by their sum (Achille et al. 2019, section 3.3)."""
     total = first + second
     used = total > 0
     a, b = first[used] / total[used], second[used] / total[used]

@@ -1,4 +1,4 @@
-"""LogME: log maximum evidence of labels by a linear model of features."""
+"""LogME: log maximum evidence of labels, given a linear model of features."""
 
 import numpy as np
 
@@ -8,20 +8,20 @@ from mml_lib.errors import MMLError
 
 MOST_ITERATIONS = 1000
 TOLERANCE = 1e-6
-"""Relative change of the ratio of both precisions at which they are converged."""
+"""Relative change of the ratio of both precisions at convergence."""
 
 LEAST = 1e-12
-"""Smallest share of the labels' sum of squares that a model explains or leaves, so that no precision is infinite."""
+"""Smallest explained or unexplained share of the labels' sum of squares, so that precisions are finite."""
 
 
 def log_maximum_evidence(task: TaskData) -> float:
-    """Return the log evidence per sample, of the mean over classes, labels or values (You et al. 2021).
+    """Return the log evidence per sample in nats, averaged over classes, labels or values (You et al. 2021).
 
-    Labels y are modelled as F w + noise, with weights w of precision α and noise of precision β. Both precisions
-    maximise the evidence, by the fixed-point iteration on the singular values of F (You et al. 2022).
+    Labels y are modelled as F w + noise, with weights w of precision α and noise of precision β. A fixed-point
+    iteration on the singular values of F finds the precisions that maximise the evidence (You et al. 2022).
 
     Raises:
-        MMLError: features or labels do not fit.
+        MMLError: features or labels are missing or invalid.
     """
     features = checked_features(task).astype(np.float64)
     labels = _columns(task, len(features))
@@ -39,16 +39,14 @@ def log_maximum_evidence(task: TaskData) -> float:
 
 
 def _columns(task: TaskData, number: int) -> np.ndarray:
-    """Return the columns that are modelled, N×L: one for each class that occurs, each label or each value."""
+    """Return the modelled columns, N×L: a column for each class that occurs, each label, or each value."""
     labels = checked_labels(task, number)
     if labels.ndim == 1 and (np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool):
         names, classes = np.unique(labels, return_inverse=True)
         return np.eye(len(names))[classes]
     columns = labels.reshape(number, -1).astype(np.float64)
     if not columns.any(axis=0).all():
-        raise MMLError(
-            f"{task.name}: one of its labels or values is always 0, so that it has no evidence; leave it out"
-        )
+        raise MMLError(f"{task.name}: a label or value is always 0, so that it has no evidence; leave it out")
     return columns
 
 
@@ -73,6 +71,6 @@ def _evidence(sigma: np.ndarray, squares: np.ndarray, outside: np.ndarray, numbe
             break
     weights = (sigma * squares / (sigma + ratio) ** 2).sum(axis=0)
     residual = (squares * (ratio / (sigma + ratio)) ** 2).sum(axis=0) + outside
-    # Dimensions beyond K have the prior as posterior: they cancel out.
+    # In dimensions beyond K, the posterior is the prior; they cancel out.
     evidence = len(sigma) * np.log(alpha) + number * np.log(beta) - np.log(alpha + beta * sigma).sum(axis=0)
     return (evidence - beta * residual - alpha * weights - number * np.log(2 * np.pi)) / (2 * number)

@@ -9,12 +9,12 @@ from mml_lib.distances.task_data import TaskData
 from mml_lib.machine.terminal import warn
 
 SAMPLES_PER_DIMENSION = 10
-"""With fewer samples the distance of equal distributions exceeds 2 % of their variance."""
+"""With fewer samples, the distance of equal distributions exceeds 2 % of their variance."""
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianFit:
-    """A Gaussian fit: `factor.T @ factor` is the covariance, K×D with K at most D."""
+    """A Gaussian fit: mean (D), and a factor (K×D, K at most D) with covariance `factor.T @ factor`."""
 
     mean: np.ndarray
     factor: np.ndarray
@@ -22,7 +22,7 @@ class GaussianFit:
 
 @dataclass(frozen=True, eq=False)
 class GaussianFits:
-    """Gaussian fits of a task's features: of all samples, and of two halves where the bias is corrected."""
+    """Gaussian fits of a task's features: of all samples, and of two halves for the correction of bias."""
 
     whole: GaussianFit
     halves: tuple[GaussianFit, ...]
@@ -33,10 +33,10 @@ def fit_gaussians(task: TaskData, halves: bool = False) -> GaussianFits:
 
     Args:
         task: data of the task.
-        halves: fit random halves too.
+        halves: also fit random halves.
 
     Raises:
-        MMLError: the features do not fit, or are too few.
+        MMLError: features are missing, invalid or too few.
     """
     features = checked_features(task, least=4 if halves else 2).astype(np.float64)
     number, width = features.shape
@@ -51,7 +51,7 @@ def fit_gaussians(task: TaskData, halves: bool = False) -> GaussianFits:
 
 
 def frechet_distance(source: GaussianFits, target: GaussianFits) -> float:
-    """Return the squared Fréchet distance |m − n|² + tr(S + T − 2 (S T)^½), extrapolated where there are halves."""
+    """Return the squared Fréchet distance |m − n|² + tr(S + T − 2 (S T)^½), extrapolated if there are halves."""
     distance = _distance(source.whole, target.whole)
     if not source.halves:
         return distance
@@ -69,8 +69,8 @@ def _fit(features: np.ndarray) -> GaussianFit:
 
 
 def _distance(first: GaussianFit, second: GaussianFit) -> float:
-    # With S = A'A and T = B'B the trace of (S T)^½ is the sum of the singular values of A B', which are never negative,
-    # as eigenvalues of S T may be by rounding.
+    # With S = A'A and T = B'B, the trace of (S T)^½ is the sum of the singular values of A B'. Unlike eigenvalues of
+    # S T, these cannot become negative by rounding.
     singular_values = np.linalg.svd(first.factor @ second.factor.T, compute_uv=False)
     traces = sum(float((fit.factor**2).sum()) for fit in (first, second))
     return max(0.0, float(((first.mean - second.mean) ** 2).sum()) + traces - 2 * float(singular_values.sum()))

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy of features, block by block."""
+"""Maximum mean discrepancy of features, computed in blocks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from mml_lib.distances.checked_arrays import checked_features
 from mml_lib.distances.task_data import TaskData
 
 BLOCK = 1024
-"""Samples of a block: two blocks of distances fit a processor's cache."""
+"""Number of samples in a block; the distances of two blocks fit into a processor's cache."""
 
 MEDIAN_SAMPLES = 1000
-"""Samples of each task whose median distance is the bandwidth."""
+"""Number of samples of each task for the median distance, which is the bandwidth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +20,8 @@ class KernelSamples:
     """Samples of a task that a kernel compares.
 
     Args:
-        features: N×D float32.
-        within: mean of the kernel over pairs of different samples; None: its bandwidth differs from pair to pair.
+        features: features of the samples (float32, N×D).
+        within: mean of the kernel over pairs of different samples; None if the bandwidth depends on the other task.
     """
 
     features: np.ndarray
@@ -40,17 +40,17 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def kernel_samples(
     task: TaskData, kernel: str, bandwidth: float | None, samples: int | None, seed: int
 ) -> KernelSamples:
-    """Return the samples of a task that are compared.
+    """Return the compared samples of a task.
 
     Args:
         task: data of the task.
         kernel: `cauchy`, `gaussian` or `energy`.
-        bandwidth: of the kernel; None: it is chosen for each pair.
-        samples: most samples, drawn at random; None: all.
+        bandwidth: bandwidth of the kernel; None: chosen for each pair of tasks.
+        samples: largest number of samples, drawn at random; None: all.
         seed: seed of the draw.
 
     Raises:
-        MMLError: the features do not fit.
+        MMLError: features are missing or invalid.
     """
     features = checked_features(task)
     if samples is not None and len(features) > samples:
@@ -68,7 +68,7 @@ def mean_discrepancy(source: KernelSamples, target: KernelSamples, kernel: str, 
         source: samples of a task.
         target: samples of a task.
         kernel: `cauchy`, `gaussian` or `energy`.
-        bandwidth: of the kernel; None: the median distance between samples of both tasks together.
+        bandwidth: bandwidth of the kernel; None: the median distance between samples of both tasks.
     """
     x, y = source.features, target.features
     # Distances lose fewer digits near the origin.
@@ -106,21 +106,21 @@ KERNELS: dict[str, Kernel] = {"cauchy": _cauchy, "gaussian": _gaussian, "energy"
 
 
 def _median_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the median distance between different samples of both tasks together, of some of each."""
+    """Return the median distance between different samples of both tasks, from a subset of each."""
     parts = [values[np.linspace(0, len(values) - 1, min(len(values), MEDIAN_SAMPLES)).astype(int)] for values in (x, y)]
-    together = np.concatenate(parts)
-    squares = squared_distances(together, together)[np.triu_indices(len(together), 1)]
+    samples = np.concatenate(parts)
+    squares = squared_distances(samples, samples)[np.triu_indices(len(samples), 1)]
     return float(np.sqrt(np.median(squares) or squares.mean(dtype=np.float64)))
 
 
 def _factors(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return two arrays, n×(D+2) and m×(D+2), whose product has the squared distances of rows: one pass for all."""
-    of_x, of_y = (np.einsum("ij,ij->i", values, values)[:, None] for values in (x, y))
-    return np.hstack([-2 * x, of_x, np.ones_like(of_x)]), np.hstack([y, np.ones_like(of_y), of_y])
+    """Return two arrays, n×(D+2) and m×(D+2), whose product contains the squared distances of the rows."""
+    squares_x, squares_y = (np.einsum("ij,ij->i", values, values)[:, None] for values in (x, y))
+    return np.hstack([-2 * x, squares_x, np.ones_like(squares_x)]), np.hstack([y, np.ones_like(squares_y), squares_y])
 
 
 def _sum(block: np.ndarray) -> float:
-    """Return the sum of a block: of rows in single precision, pair by pair, and of these in double precision."""
+    """Return the sum of a block: rows are summed pairwise in single precision, their sums in double precision."""
     return float(block.sum(axis=1).sum(dtype=np.float64))
 
 

@@ -1,15 +1,15 @@
 """The registry of measures: distances between tasks, by name.
 
-A measure takes the data of a source task, those of a target task and its options, and returns a float: small is near.
-A score whose large values are good is returned with a minus, so that all measures have one direction. NaN stands for
-a distance that is undefined.
+A measure is a function from the data of a source task, the data of a target task and its options to a float; smaller is
+nearer. Scores whose larger values are better are negated, so that all measures have the same direction. NaN denotes an
+undefined distance.
 
     @register_measure("means", needs=["features"], symmetric=True)
     def means(source: TaskData, target: TaskData, options: MeasureOptions) -> float:
         \"\"\"Distance of mean features.\"\"\"
         return float(np.linalg.norm(source.features.mean(axis=0) - target.features.mean(axis=0)))
 
-`needs` says what a rule has to provide:
+`needs` names the data that a rule provides:
 
 | need | field of `TaskData` |
 | --- | --- |
@@ -20,10 +20,10 @@ a distance that is undefined.
 | `classes` | `labels` (and `folds`) of the target: one class for each sample |
 | `transferred_features` | `features` of the target: its samples in the source's network |
 | `transferred_probabilities` | `probabilities` of the target: its samples in the source's network |
-| `distances` | the matrices of those that the option `weights` names: `function(matrices, options)` returns a matrix |
+| `distances` | matrices of the measures in the option `weights`: `function(matrices, options)` returns a matrix |
 
-The modules that planning imports (this one and those that register) import no NumPy; measures import what they compute
-with when they are called.
+Planning imports this module and those that register measures. They therefore import no NumPy; measures import it when
+they are called.
 """
 
 import inspect
@@ -55,30 +55,30 @@ Need = Literal[
 
 
 class MeasureOptions(Section):
-    """Options of a measure: a class of its own with a field for each, whose default holds where it is left out."""
+    """Options of a measure. Derive a class with a field and a default for each option."""
 
     model_config = ConfigDict(frozen=True)
 
     LATER: ClassVar[tuple[str, ...]] = ()
-    """Options that were added after others had been used: unset, they change no identity."""
+    """Options that were added later. Their defaults do not change identities."""
 
     @property
     def content(self) -> dict[str, Any]:
-        """The options as an identity has them."""
+        """Options for an identity, without defaults of later options."""
         unset = {key for key in self.LATER if getattr(self, key) == type(self).model_fields[key].default}
         return self.model_dump(mode="json", exclude=unset)
 
     def check_target(self, task: str, samples: int, folds: int, width: int | None = None) -> None:
-        """Refuse a target with too few samples, while planning; measures without a least number take all.
+        """Refuse a target with too few samples while planning. By default, any number is enough.
 
         Args:
-            task: its name.
-            samples: number of compared samples, at most.
+            task: name of the target.
+            samples: largest number of compared samples.
             folds: number of folds.
             width: number of features of the source's network; None: unknown while planning.
 
         Raises:
-            MMLError: there are too few.
+            MMLError: there are too few samples.
         """
 
 
@@ -88,15 +88,14 @@ class Measure:
 
     Args:
         name: name in studies and in the names of tables.
-        function: takes source, target and options, returns the distance. With `summarise` it takes what that returns
-            in the place of the tasks' data.
-        needs: data that it reads.
-        symmetric: the distance from A to B is that from B to A.
-        zero_diagonal: the distance of a task to itself is 0, if it is defined.
+        function: function from source, target and options to the distance. With `summarise`, source and target are its
+            results instead of the tasks' data.
+        needs: data that the function reads.
+        symmetric: True if the distance from A to B equals that from B to A.
+        zero_diagonal: True if the distance of a task to itself is 0, where defined.
         options: class of its options.
-        summarise: takes the data of a task and the options, returns what the function needs of it. It makes a study
-            of many pairs cheap.
-        version: raised when the distances become others.
+        summarise: function from the data of a task and the options to a summary, computed once for all pairs.
+        version: version that is increased when the distances change.
     """
 
     name: str
@@ -115,33 +114,33 @@ class Measure:
 
     @property
     def code(self) -> dict[str, str]:
-        """Digest of each module of the user's own that decides the distances, by module name."""
+        """Digests of the user's own modules that the distances depend on, by module name."""
         return code_of_function(self.function.__module__, self.function.__name__)
 
     @property
     def combines(self) -> bool:
-        """True for a measure of other measures' matrices."""
+        """True for a measure that combines matrices of other measures."""
         return "distances" in self.needs
 
     @property
     def of_source_networks(self) -> bool:
-        """True for a measure of the target's samples in the source's network, not of both tasks' samples."""
+        """True for a measure that compares the target's samples in the source's network, not samples of both tasks."""
         return "transferred_features" in self.needs or "transferred_probabilities" in self.needs
 
     @property
     def compares_extractors(self) -> bool:
-        """True for a measure of features, or Fisher information, that are of one extractor for both tasks."""
+        """True for a measure that needs features or Fisher information of both tasks by the same extractor."""
         return "features" in self.needs or "fisher" in self.needs
 
     def read_options(self, values: Mapping[str, Any] | None = None, where: str = "") -> Any:
         """Return the options of the measure.
 
         Args:
-            values: options of a study by key; those left out have their defaults.
-            where: key of the study, for messages.
+            values: options in a study by key; other options have their defaults.
+            where: key of the study, for errors.
 
         Raises:
-            MMLError: an unknown key, or a value that it does not take.
+            MMLError: a key is unknown, or a value is invalid.
         """
         try:
             return self.options(**(values or {}))
@@ -159,7 +158,7 @@ class Measure:
         raise MMLError(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}")
 
     def summary(self, task: TaskData, options: Any) -> Any:
-        """Return the summary of a task that `between` takes, computed once for all its pairs."""
+        """Return the summary of a task for `between`. It is computed once for all pairs of the task."""
         return self.summarise(task, options) if self.summarise else task
 
     def between(self, source: Any, target: Any, options: Any) -> float:
@@ -168,7 +167,7 @@ class Measure:
         Args:
             source: summary of the source task.
             target: summary of the target task.
-            options: options that both summaries were computed with.
+            options: options of both summaries.
 
         Raises:
             MMLError: the distance is infinite.
@@ -179,10 +178,10 @@ class Measure:
         return distance
 
     def compare(self, source: TaskData, target: TaskData, options: Any = None) -> float:
-        """Return the distance from source to target; NaN where it is undefined.
+        """Return the distance from source to target; NaN if it is undefined.
 
         Raises:
-            MMLError: the data of a task do not fit the measure.
+            MMLError: data of a task are missing or invalid for the measure.
 
         Example:
             >>> MEASURES["semantic"].compare(TaskData("a", ["skin", "lesion"]), TaskData("b", ["skin"]))
@@ -195,10 +194,10 @@ class Measure:
 
 
 def check_extractors(source: TaskData, target: TaskData) -> None:
-    """Refuse features, or Fisher information, of different extractors.
+    """Refuse features or Fisher information of different extractors.
 
     Raises:
-        MMLError: they are.
+        MMLError: the extractors differ.
     """
     widths = [
         next((array.shape[-1] for array in (task.features, task.fisher) if array is not None), None)
@@ -209,11 +208,11 @@ def check_extractors(source: TaskData, target: TaskData) -> None:
             f"those of {task.name} have {width} dimensions{f' by {task.extractor}' if task.extractor else ''}"
             for task, width in zip((source, target), widths, strict=True)
         )
-        raise MMLError(f"features of different extractors: {first}, {second}; extract both by the same one")
+        raise MMLError(f"features of different extractors: {first}, {second}; extract both by the same extractor")
 
 
 MEASURES: Registry[Measure] = Registry("measure")
-"""All measures by name, those of plugins among them."""
+"""All measures by name, including those of plugins."""
 
 
 def register_measure(
@@ -229,23 +228,25 @@ def register_measure(
 
     Args:
         name: lower-case letters, digits and `_`.
-        needs: data that it reads, see above.
-        symmetric: the distance from A to B is that from B to A, so that each pair is computed once.
-        zero_diagonal: the distance of a task to itself is 0.
-        options: a subclass of `MeasureOptions` with a field for each option.
-        summarise: takes the data of a task and the options; the function then takes its results.
-        version: raise it when the function returns other distances.
+        needs: data that the function reads, see above.
+        symmetric: True if the distance from A to B equals that from B to A, so that each pair is computed once.
+        zero_diagonal: True if the distance of a task to itself is 0.
+        options: subclass of `MeasureOptions` with a field for each option.
+        summarise: function from the data of a task and the options to the argument of the decorated function.
+        version: increase it when the function returns other distances.
 
     Raises:
-        MMLError: the name cannot be written or is taken, there is no such need, or no option names what is combined.
+        MMLError: the name is invalid or taken, a need does not exist, or no option names the combined measures.
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
-        raise MMLError(f"the measure '{name}' cannot be written; name it by lower-case letters, digits and _")
+        raise MMLError(f"'{name}' is not a valid name of a measure; use lower-case letters, digits and _")
     for need in needs:
         if need not in get_args(Need):
             raise MMLError(f"measure {name}: there is no need '{need}'{nearest(need, get_args(Need))}")
     if "distances" in needs and "weights" not in options.model_fields:
-        raise MMLError(f"measure {name}: it combines others, so its options need the field weights, which names them")
+        raise MMLError(
+            f"measure {name}: it combines other measures, so its options need the field weights with their names"
+        )
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         measure = Measure(name, function, tuple(needs), symmetric, zero_diagonal, options, summarise, version)

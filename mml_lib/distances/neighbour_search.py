@@ -1,6 +1,6 @@
 """Nearest neighbours: exact search in blocks of matrix products, in single precision.
 
-A block of rows is compared with all rows by one product. The product rounds small distances off, so that those of the
+One product compares a block of rows with all rows. Because the product rounds small distances, the distances of the
 candidates are computed again from differences.
 """
 
@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 BLOCK = 2**23
-"""Products that a thread holds at a time: 32 MB, which take less time than larger blocks."""
+"""Number of products in a thread's block: 32 MB, which are faster than larger blocks."""
 
 DEPTH = 64
-"""Values of a part of a row, of which the minimum is taken first."""
+"""Number of values in a part of a row, whose minimum is taken first."""
 
 MARGIN = 4
-"""Candidates beyond the wanted neighbours, as the product rounds distances."""
+"""Number of candidates in addition to the neighbours, because the product rounds distances."""
 
 
 def find_nearest(
@@ -24,17 +24,17 @@ def find_nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the exact nearest references of each query, the nearest first, and their Euclidean distances.
 
-    Memory grows with N×k, and with 32 MB for each thread.
+    It needs memory for N×k results, and 32 MB for each thread.
 
     Args:
-        queries: float32, N×D.
-        references: float32, M×D.
+        queries: query vectors (float32, N×D).
+        references: reference vectors (float32, M×D).
         number: number of neighbours, k, at most M, or below M with `own`.
-        own: row of each query among the references, which is no neighbour of it; None: queries are no references.
+        own: row of each query among the references, which is not its neighbour (N); None: queries are not references.
         threads: number of threads.
 
     Returns:
-        rows of the references (int64, N×k), and distances (float32, N×k).
+        Rows of the references (int64, N×k), and distances (float32, N×k).
     """
     from threadpoolctl import threadpool_limits
 
@@ -65,7 +65,7 @@ def _blocks(count: int, width: int) -> Iterator[slice]:
 def _in_order(
     queries: np.ndarray, references: np.ndarray, candidates: np.ndarray, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest of some candidates with their distances, computed from differences."""
+    """Return the nearest candidates and their distances, computed from differences."""
     distances = np.empty(candidates.shape, np.float32)
     for place in range(candidates.shape[1]):
         difference = references[candidates[:, place]] - queries
@@ -75,10 +75,10 @@ def _in_order(
 
 
 def _smallest(matrix: np.ndarray, number: int) -> np.ndarray:
-    """Return the columns of the smallest values of each row, in no order.
+    """Return the columns of the smallest values of each row, in arbitrary order.
 
-    A partition of whole rows takes longer than the product. Rows are cut into parts: the smallest values are no larger
-    than the number-th smallest of the minima of parts, which few values are.
+    A partition of whole rows takes longer than the product. Rows are therefore divided into parts: the smallest values
+    are at most the number-th smallest minimum of a part, and only few values are.
     """
     rows, columns = matrix.shape
     parts = columns // DEPTH

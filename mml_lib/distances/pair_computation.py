@@ -1,4 +1,4 @@
-"""Computation of many distances by one measure: data of each task are summarised once, for all of its pairs."""
+"""Computation of many distances by one measure. Each task is summarised once for all of its pairs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,30 +12,35 @@ from mml_lib.distances.task_data import TaskData
 
 
 class ComparedData(Protocol):
-    """Data of the compared tasks, read when they are needed."""
+    """Data of the compared tasks, read on demand."""
 
     def task(self, name: str) -> TaskData:
         """Return the data of a task."""
 
     def pair(self, source: str, target: str) -> tuple[TaskData, TaskData]:
-        """Return the data of source and target, of the target by the source's network."""
+        """Return the data of source and target. Features of the target are by the source's network."""
 
 
 def compute_pairs(
-    measure: Measure, options: Any, pairs: Sequence[Pair], data: ComparedData, threads: int = 1, held: int = 64
+    measure: Measure,
+    options: Any,
+    pairs: Sequence[Pair],
+    data: ComparedData,
+    threads: int = 1,
+    capacity: int = 64,
 ) -> Iterator[tuple[Pair, float]]:
     """Yield pairs with their distances.
 
     Args:
         measure: the measure.
         options: its options.
-        pairs: the pairs, in any order.
+        pairs: pairs in any order.
         data: data of their tasks.
-        threads: pairs that are computed at a time.
-        held: summaries of tasks that are held in memory at a time, at least 2.
+        threads: number of pairs to compute in parallel.
+        capacity: largest number of summaries of tasks in memory, at least 2.
 
     Raises:
-        MMLError: data of a task do not fit the measure.
+        MMLError: data of a task are missing or invalid for the measure.
     """
     from threadpoolctl import threadpool_limits
 
@@ -46,7 +51,7 @@ def compute_pairs(
             return
         summaries: dict[str, Any] = {}
         summarise = _summaries(measure, options, data)
-        for tile in _tiles(pairs, max(1, held // 2)):
+        for tile in _tiles(pairs, max(1, capacity // 2)):
             tasks = dict.fromkeys(task for pair in tile for task in (pair.source, pair.target))
             summaries = {task: summary for task, summary in summaries.items() if task in tasks}
             missing = [task for task in tasks if task not in summaries]
@@ -56,7 +61,7 @@ def compute_pairs(
 
 
 def _tiles(pairs: Sequence[Pair], side: int) -> Iterator[list[Pair]]:
-    """Yield the pairs in groups of at most so many sources and targets."""
+    """Yield the pairs in groups of at most `side` sources and `side` targets."""
     tasks = dict.fromkeys(task for pair in pairs for task in (pair.source, pair.target))
     places = {task: number // side for number, task in enumerate(sorted(tasks))}
 
@@ -82,7 +87,7 @@ def _of_summaries(measure: Measure, options: Any, summaries: Mapping[str, Any]) 
 
 
 def _summaries(measure: Measure, options: Any, data: ComparedData) -> Callable[[str], Any]:
-    """Return a function that summarises a task, and refuses one of another extractor than the first one."""
+    """Return a function that summarises a task, and refuses a task with another extractor than the first."""
     first: list[TaskData] = []
 
     def summarise(name: str) -> Any:

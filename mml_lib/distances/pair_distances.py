@@ -1,4 +1,4 @@
-"""Distances of pairs of tasks, and the tables that they are collected in."""
+"""Distances of pairs of tasks, and their tables."""
 
 import csv
 import io
@@ -25,8 +25,8 @@ class PairDistance(Stored):
         measure: name of the measure.
         source: name of the source.
         target: name of the target.
-        distance: the distance; None: it is undefined.
-        definition: digest of all that it was computed from; empty for older files.
+        distance: the distance; None if undefined.
+        definition: digest of everything that the distance was computed from; empty in older files.
     """
 
     KIND: ClassVar[str] = "pair_distance"
@@ -47,8 +47,8 @@ class Pair:
         measure: name of the measure.
         source: name of the source.
         target: name of the target.
-        path: file of its distance.
-        definition: digest of all that it is computed from.
+        path: file of the distance.
+        definition: digest of everything that the distance is computed from.
     """
 
     measure: str
@@ -59,7 +59,7 @@ class Pair:
 
     @property
     def stored(self) -> PairDistance | None:
-        """Its distance; None if there is no file, or a damaged one, or one of another definition."""
+        """Stored distance; None if its file is missing, damaged, or of another definition."""
         if not Path(self.path).exists():
             return None
         try:
@@ -69,14 +69,14 @@ class Pair:
         return distance if distance.definition == self.definition else None
 
     def store(self, distance: float) -> None:
-        """Write its distance, NaN where it is undefined, with a checksum."""
+        """Write the distance (NaN if undefined) with a checksum."""
         value = None if math.isnan(distance) else distance
         PairDistance(self.measure, self.source, self.target, value, self.definition).write(self.path)
         seal(self.path)
 
 
 def pairs_text(pairs: Sequence[PairDistance]) -> str:
-    """Return a table of pairs as CSV: `source target distance`."""
+    """Return a table of pairs as CSV with the columns `source`, `target` and `distance`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([("source", "target", "distance"), *((pair.source, pair.target, pair.distance) for pair in pairs)])
@@ -87,7 +87,7 @@ def read_pairs(path: str | Path, measure: str) -> list[PairDistance]:
     """Return the distances of a table of pairs.
 
     Raises:
-        MMLError: the file is no such table, or has changed since it was made.
+        MMLError: the file is not such a table, or has changed since it was created.
     """
     verify(path)
     try:
@@ -102,7 +102,7 @@ def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: S
     """Return the distances between all tasks; row = source, column = target, NaN = undefined or not computed.
 
     Args:
-        distances: distances of pairs; of a symmetric measure each pair once.
+        distances: distances of pairs. A symmetric measure has each pair once.
         measure: the measure.
         tasks: names of all tasks.
     """
@@ -123,7 +123,7 @@ def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: S
 def combined_table(
     tables: Mapping[str, "pd.DataFrame"], measure: Measure, options: Any, tasks: Sequence[str]
 ) -> "pd.DataFrame":
-    """Return the table of a measure that combines those of other measures."""
+    """Return the table of a measure that combines the tables of other measures."""
     import pandas as pd
 
     matrices = {name: table.reindex(index=tasks, columns=tasks).to_numpy(float) for name, table in tables.items()}
@@ -131,10 +131,10 @@ def combined_table(
 
 
 def read_columns(path: str | Path) -> dict[str, dict[str, float]]:
-    """Return the distances of a table by target and source, NaN = undefined; for plans, which do without pandas.
+    """Return the distances of a table by target and source, NaN = undefined. Planning uses it, without pandas.
 
     Raises:
-        MMLError: the file is no such table, or has changed since it was made.
+        MMLError: the file is not such a table, or has changed since it was created.
     """
     verify(path)
     try:
@@ -154,7 +154,7 @@ def read_distances(path: str | Path) -> "pd.DataFrame":
     """Return the distances of a table: row = source, column = target, NaN = undefined.
 
     Raises:
-        MMLError: the file is no such table, or has changed since it was made.
+        MMLError: the file is not such a table, or has changed since it was created.
     """
     import pandas as pd
 
@@ -162,5 +162,5 @@ def read_distances(path: str | Path) -> "pd.DataFrame":
 
 
 def nearest_sources(table: "pd.DataFrame", target: str) -> dict[str, float]:
-    """Return the distances from other tasks to a target, the nearest first; undefined ones are left out."""
+    """Return the defined distances from other tasks to a target, the nearest first."""
     return {str(task): float(value) for task, value in table[target].drop(target).dropna().sort_values().items()}

@@ -10,19 +10,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """Data of a task; a measure reads those that it `needs`, the others may be left out.
+    """Data of a task. A measure reads the fields that it `needs`; others may be missing.
 
     Args:
         name: name of the task, for messages.
         keywords: keywords of the task.
-        features: N×D float, pooled features of the task's samples. For measures of a source network they are the
-            features of the target's samples by the source's network.
-        extractor: name of the network that the features come from; features of different extractors are refused.
-        probabilities: N×K float, class probabilities of the target's samples by the source's network.
-        labels: N whole numbers, classes of these samples; for regression N float values; for several labels N×L of
-            0 and 1.
-        folds: N whole numbers, the fold of each of these samples; None: each sample is a fold of its own.
-        fisher: P float, diagonal Fisher information of the extractor's parameters for the task.
+        features: pooled features of the task's samples (float, N×D). For measures of a source network, features of the
+            target's samples by the source's network.
+        extractor: name of the network that computed the features. Features of different extractors are refused.
+        probabilities: class probabilities of the target's samples by the source's network (float, N×K).
+        labels: labels of these samples: classes (int, N), values (float, N), or several labels (0 or 1, N×L).
+        folds: fold of each of these samples (int, N); None: each sample is a fold of its own.
+        fisher: diagonal Fisher information of the extractor's parameters for the task (float, P).
     """
 
     name: str

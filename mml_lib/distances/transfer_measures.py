@@ -1,4 +1,4 @@
-"""Measures of how well a source's network fits a labelled target; scores have a minus, so that small is near."""
+"""Measures of the fit of a source's network to a labelled target. Scores are negated, so that smaller is nearer."""
 
 from typing import Literal
 

@@ -10,26 +10,26 @@ from mml_lib.distances.task_data import TaskData
 from mml_lib.errors import MMLError
 
 ROWS = 32
-"""Dimensions that are compared at a time."""
+"""Number of dimensions that are compared at a time."""
 
 LARGEST_EXPONENT = 500
-"""Beyond it, exp(−cost / regularisation) underflows, and logarithms are computed with."""
+"""Larger exponents let exp(−cost / regularisation) underflow, so that logarithms are used."""
 
 
 def sorted_marginals(task: TaskData) -> np.ndarray:
-    """Return the sorted values of each dimension of a task's features, D×N float32.
+    """Return the sorted values of each dimension of a task's features (float32, D×N).
 
     Raises:
-        MMLError: the features do not fit.
+        MMLError: features are missing or invalid.
     """
     return np.sort(np.ascontiguousarray(checked_features(task).T), axis=1)
 
 
 def drawn_features(task: TaskData, samples: int, seed: int) -> np.ndarray:
-    """Return features of at most so many samples of a task, N×D float64.
+    """Return the features of at most `samples` random samples of a task (float64, N×D).
 
     Raises:
-        MMLError: the features do not fit.
+        MMLError: features are missing or invalid.
     """
     features = checked_features(task)
     if len(features) > samples:
@@ -45,7 +45,7 @@ def marginal_distance(source: np.ndarray, target: np.ndarray) -> float:
         target: sorted values of each dimension, D×m.
     """
     n, m = source.shape[1], target.shape[1]
-    # Both quantile functions are steps, at multiples of 1/n and 1/m; in units of 1/(n·m) these are whole numbers.
+    # Both quantile functions have steps at multiples of 1/n and 1/m, which are whole numbers in units of 1/(n·m).
     steps = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
     shares = np.diff(steps) / (n * m)
     rows, columns = steps[:-1] // m, steps[:-1] // n
@@ -58,7 +58,7 @@ def marginal_distance(source: np.ndarray, target: np.ndarray) -> float:
 
 
 def binned_distance(source: np.ndarray, target: np.ndarray, bins: int) -> float:
-    """Return the mean over the dimensions of the distances of histograms, on bins over the common range of both.
+    """Return the mean over the dimensions of the distances of histograms over the common range of both tasks.
 
     Args:
         source: sorted values of each dimension, D×n.
@@ -78,9 +78,9 @@ def sinkhorn_divergence(x: np.ndarray, y: np.ndarray, regularisation: float) -> 
     """Return the debiased entropic transport cost of whole feature vectors (Feydy et al. 2019).
 
     Args:
-        x: features of a task, n×D float64.
-        y: features of a task, m×D float64.
-        regularisation: strength as a share of the mean cost between the tasks; the cost is the Euclidean distance.
+        x: features of a task (float64, n×D).
+        y: features of a task (float64, m×D).
+        regularisation: strength as a share of the mean cost between the tasks. The cost is the Euclidean distance.
 
     Raises:
         MMLError: the iteration does not converge.
@@ -95,8 +95,8 @@ def sinkhorn_divergence(x: np.ndarray, y: np.ndarray, regularisation: float) -> 
 
 
 def _cost(costs: np.ndarray, strength: float) -> float:
-    """Return the least cost of a transport between uniform weights, plus its entropic regularisation."""
-    # POT imports each array package that is installed.
+    """Return the minimum cost of a transport between uniform weights, plus its entropic regularisation."""
+    # POT would import every installed array package.
     os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
     from ot.bregman import sinkhorn
 

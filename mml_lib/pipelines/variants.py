@@ -102,7 +102,7 @@ def _check_varied(section: str, key: str) -> None:
     similar = get_close_matches(key.removeprefix("mode."), VARIED_OPTIONS, n=1)
     hint = f", did you mean 'mode.{similar[0]}'?" if similar else ""
     raise MMLError(
-        f"{section}: '{key}' cannot be varied{hint}; sweep and variants accept "
+        f"{section}: '{key}' cannot be varied{hint}: sweep and variants accept "
         f"{', '.join(PIPELINE_KEYS)} and keys below these, and {', '.join(options)}"
     )
 

@@ -108,7 +108,7 @@ class TransferScheduler(TrainScheduler):
         """
         task, choice = options.pretrain_task, options.model_selection
         if task == SUGGESTED_SOURCE:
-            return self.study.suggestions.to_start_from()
+            return self.study.suggestions.required_pretrained()
         if self.study.cfg.reuse.models:
             projects = [self.study.fm.reusables.project_of("models", name) for name in self.study.cfg.reuse.models]
             models = self._stored_models(cfg, task, projects)

@@ -290,7 +290,7 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
         {"MML_RESULTS_PATH": "study.yaml/x"},
         r"error: the results path study\.yaml/x cannot",
     ),
-    "data path with braces": ({"MML_DATA_PATH": "a{b}"}, r"paths\.data: 'a\{b\}' has braces"),
+    "data path with braces": ({"MML_DATA_PATH": "a{b}"}, r"paths\.data: 'a\{b\}' contains braces"),
 }
 
 

@@ -1,1 +1,1 @@
-"""Intrinsic dimension of tasks: estimates, the pixels that they are of, and the figure."""
+"""Intrinsic dimension of tasks: estimates, vectors of pixels, and the figure."""

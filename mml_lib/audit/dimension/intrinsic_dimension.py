@@ -1,11 +1,11 @@
-"""Intrinsic dimension: estimates of the number of directions in which samples vary near each other.
+"""Intrinsic dimension: estimates of the number of directions in which samples vary locally.
 
-- Levina and Bickel (2004): the inverse of the mean of log(T_k / T_j) over the neighbours j < k of a sample, averaged
-  over samples.
-- MacKay and Ghahramani (2005): the same with inverses averaged, which is the maximum likelihood for all samples.
-- TwoNN (Facco et al. 2017): by the ratio of the distances to the second and the first neighbour alone.
+- Levina and Bickel (2004): inverse of the mean of log(T_k / T_j) over the neighbours j < k of a sample, averaged over
+  samples.
+- MacKay and Ghahramani (2005): the same with averaged inverses, the maximum likelihood for all samples.
+- TwoNN (Facco et al. 2017): from the ratio of the distances to the second and the first neighbour.
 
-All are means over disjoint random subsets, as in Pope et al. (2021).
+All are means over disjoint random subsets (Pope et al. 2021).
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ import numpy as np
 from mml_lib.errors import MMLError
 
 DISCARDED = 0.1
-"""Share of the largest ratios that TwoNN leaves out, as its authors do."""
+"""Share of the largest ratios that TwoNN discards, as in its publication."""
 
 
 class Dimension(NamedTuple):
-    """Estimates of the intrinsic dimension; NaN where samples define none."""
+    """Estimates of the intrinsic dimension; NaN if the samples define none."""
 
     levina_bickel: float
     mackay_ghahramani: float
@@ -28,7 +28,7 @@ class Dimension(NamedTuple):
 
 
 class Rows(Protocol):
-    """Samples, N×D: an array, or what reads rows when they are needed."""
+    """Samples, N×D: an array, or an object that reads rows on demand."""
 
     def __len__(self) -> int: ...
 
@@ -46,15 +46,15 @@ def estimate_dimension(
     """Return the mean estimates over subsets.
 
     Args:
-        values: samples, N×D.
-        neighbours: number of neighbours, k, for both maximum likelihoods.
-        subset: samples of a subset; fewer samples are one subset.
-        subsets: most subsets.
-        where: the task, for errors.
+        values: samples (N×D).
+        neighbours: number of neighbours, k, of both maximum-likelihood estimates.
+        subset: number of samples in a subset. If there are fewer samples, they are one subset.
+        subsets: largest number of subsets.
+        where: task, for errors.
         seed: seed of the subsets.
 
     Raises:
-        MMLError: samples are too few, or do not differ.
+        MMLError: there are too few samples, or all are equal.
     """
     check_number(len(values), neighbours, subset, where)
     order = np.random.default_rng(seed).permutation(len(values))
@@ -62,15 +62,15 @@ def estimate_dimension(
     parts = [np.sort(order[start : start + subset]) for start in starts]
     estimates = np.array([of_distances(_distances(values[part], neighbours)) for part in parts])
     if np.isnan(estimates).all():
-        raise MMLError(f"{where}: all samples are alike, so they have no intrinsic dimension; take other features")
+        raise MMLError(f"{where}: all samples are equal, so they have no intrinsic dimension; use other features")
     return Dimension(*np.nanmean(estimates, axis=0).tolist())
 
 
 def check_number(samples: int, neighbours: int, subset: int, where: str) -> None:
-    """Refuse samples that have too few neighbours.
+    """Refuse too few samples for a number of neighbours.
 
     Raises:
-        MMLError: they have.
+        MMLError: there are too few.
     """
     if min(samples, subset) <= neighbours:
         raise MMLError(
@@ -82,7 +82,7 @@ def check_number(samples: int, neighbours: int, subset: int, where: str) -> None
 def _distances(values: np.ndarray, neighbours: int) -> np.ndarray:
     """Return the distances to the nearest neighbours of each sample, the nearest first, N×k.
 
-    They are computed from differences: by products, as the search does, copies are not exactly at distance 0.
+    They are computed from differences. With products, as in the search, copies would not have the distance 0 exactly.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -95,12 +95,12 @@ def _distances(values: np.ndarray, neighbours: int) -> np.ndarray:
 def of_distances(distances: np.ndarray) -> Dimension:
     """Return the estimates from distances to nearest neighbours, N×k, the nearest first.
 
-    Samples with copies of themselves are left out.
+    Samples with copies are ignored.
     """
     distances = distances[distances[:, 0] > 0]
     if not len(distances):
         return Dimension(np.nan, np.nan, np.nan)
-    # Without bias: k - 2 in place of k - 1 (Levina and Bickel, section 3.1).
+    # k - 2 instead of k - 1 makes the estimate unbiased (Levina and Bickel, section 3.1).
     inverse = np.log(distances[:, -1:] / distances[:, :-1]).sum(axis=1) / (distances.shape[1] - 2)
     spread = inverse[inverse > 0]
     if not len(spread):
@@ -112,9 +112,9 @@ def of_distances(distances: np.ndarray) -> Dimension:
 def _two_nn(distances: np.ndarray) -> float:
     """Return the slope of -log(1 - F) over log(ratio) through the origin."""
     ratio = np.sort(np.log(distances[:, 1] / distances[:, 0]))
-    kept = ratio[: int(len(ratio) * (1 - DISCARDED))]
-    share = -np.log1p(-np.arange(1, len(kept) + 1) / len(ratio))
-    return float((kept @ share) / (kept @ kept)) if kept.any() else float("nan")
+    smaller = ratio[: int(len(ratio) * (1 - DISCARDED))]
+    share = -np.log1p(-np.arange(1, len(smaller) + 1) / len(ratio))
+    return float((smaller @ share) / (smaller @ smaller)) if smaller.any() else float("nan")
 
 
 def as_columns(dimension: Dimension) -> Mapping[str, float]:

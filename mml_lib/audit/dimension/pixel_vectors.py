@@ -6,15 +6,15 @@ from mml_lib.images.stores.sized_store import SizedPixels
 from mml_lib.tasks.pixel_format import FULL_SCALE
 
 LONGEST = 64
-"""Pixels of the longer side at most; images of many sizes become squares of it."""
+"""Largest number of pixels of the longer side. Images of different sizes become squares with this side."""
 
 
 class PixelVectors:
-    """Images of samples as vectors, N×D, read when they are needed.
+    """Images of samples as vectors, N×D, read on demand.
 
     Args:
-        images: packed images by row, H×W×C each.
-        rows: those of the samples, N.
+        images: packed images by row (H×W×C each).
+        rows: row of each sample (N).
     """
 
     def __init__(self, images: np.ndarray | SizedPixels, rows: np.ndarray):
@@ -27,9 +27,9 @@ class PixelVectors:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, chosen: np.ndarray) -> np.ndarray:
-        """Return the vectors of some samples (float32, 0 to 1)."""
-        return np.stack([self._vector(self.images[row]) for row in self.rows[chosen].tolist()])
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        """Return the vectors of some samples (float32, 0..1)."""
+        return np.stack([self._vector(self.images[row]) for row in self.rows[indices].tolist()])
 
     def _vector(self, image: np.ndarray) -> np.ndarray:
         import cv2

@@ -1,4 +1,4 @@
-"""Candidates: distances and trained networks that suggestions for the pivot are made from, known while planning."""
+"""Candidates of suggestions, while planning: distances to the pivot, and networks on other tasks."""
 
 import functools
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 SIMILARITY = "similarity"
-"""The mode that computes distances."""
+"""Mode that computes distances."""
 
 UNCOUNTED = {"n", "train_sources"}
-"""Options that change no suggestion of a number."""
+"""Options that do not change a suggestion."""
 
 
 class SuggestionCandidates:
-    """Inputs of the suggestions of a study.
+    """Distances and networks that the suggestions of a study are made from.
 
     Args:
         study: the study.
@@ -59,7 +59,7 @@ class SuggestionCandidates:
 
     @cached_property
     def pivot(self) -> str:
-        """The task that pipelines are suggested for.
+        """Task that pipelines are suggested for.
 
         Raises:
             MMLError: the study has no pivot, or one without labels.
@@ -75,12 +75,12 @@ class SuggestionCandidates:
 
     @cached_property
     def distances(self) -> str:
-        """The table of distances: of a project of `reuse.distances`, the last one that has it; or of this project.
+        """Table of distances, of the last project of `reuse.distances` that has it, or of this project.
 
-        That of this project is computed in the same plan if the section `similarity` names the measure.
+        The same plan computes the table of this project if the section `similarity` names the measure.
 
         Raises:
-            MMLError: there is none.
+            MMLError: there is no table.
         """
         measure = self.options.distance
         if self.study.cfg.reuse.distances:
@@ -91,20 +91,20 @@ class SuggestionCandidates:
             raise MMLError(f"suggest.distance: {where} has no distances '{measure}'{nearest(measure, measures)}")
         if self.is_computed:
             return self.fm.path("distances", measure=measure)
-        path = self.fm.path("distances", measure=measure, project=self.fm.project)  # so that no rule makes it anew
+        path = self.fm.path("distances", measure=measure, project=self.fm.project)  # so that no rule makes it again
         if Path(path).exists():
             return path
         if measure in MEASURES:
             raise MMLError(
                 f"suggest.distance: there is no {Path(path).resolve()}; add {measure} to similarity.distance, so that "
-                "this plan computes it, or name a project that has these distances by reuse.distances"
+                "this plan computes it, or name a project with these distances in reuse.distances"
             )
         stored = [tokens["measure"] for tokens in self.fm.existing("distances")]
         raise MMLError(f"suggest.distance: there is no measure '{measure}'{nearest(measure, [*MEASURES, *stored])}")
 
     @cached_property
     def is_computed(self) -> bool:
-        """True if the distances are computed in the same plan, as the section `similarity` says."""
+        """True if the section `similarity` computes the distances in the same plan."""
         measure = self.options.distance
         if self.study.cfg.reuse.distances or measure not in MEASURES:
             return False
@@ -116,20 +116,20 @@ class SuggestionCandidates:
 
     @property
     def _parts(self) -> list[str]:
-        """The measure, and those that it combines."""
+        """The measure of distances, and the measures that it combines."""
         return [self.options.distance, *self._similarity.parts_of(self.options.distance)]
 
     @cached_property
     def sources(self) -> list[str]:
-        """The other tasks with a distance to the pivot, the nearest first; by name where distances are computed yet."""
+        """Other tasks with a distance to the pivot, the nearest first; by name if this plan computes the distances."""
         if not self.is_computed:
             return list(distances_to(self.pivot, self.distances))
-        own = base_of(self.pivot)
-        return [task for task in sorted(self.study.tasks) if base_of(task) != own]
+        pivot_base = base_of(self.pivot)
+        return [task for task in sorted(self.study.tasks) if base_of(task) != pivot_base]
 
     @property
     def _distances_digest(self) -> str:
-        """Digest of the distances, or of all that they are computed from."""
+        """Digest of the distances, or of everything that they are computed from."""
         if not self.is_computed:
             return digest(distances_to(self.pivot, self.distances))
         tasks = [*self.sources, self.pivot]
@@ -146,32 +146,34 @@ class SuggestionCandidates:
                 content["heads"] = [self._similarity.head_of(task).run for task in tasks]
             if measure.of_source_networks:
                 networks = [self._similarity.network_of(task) for task in self.sources]
-                of_networks = [self.study.extractors.of_network(net.task, net.run, net.fold) for net in networks]
-                content["extractors"] = [extractor.name for extractor in of_networks]
+                extractors = [self.study.extractors.of_network(net.task, net.run, net.fold) for net in networks]
+                content["extractors"] = [extractor.name for extractor in extractors]
         return digest(content)
 
     # --- networks -----------------------------------------------------------------------------------------------
 
     @cached_property
     def planned(self) -> list[dict[str, Any]]:
-        """Networks on other tasks that this plan trains, or has trained: those that distances need, or all runs.
+        """Networks on other tasks that are part of this plan: those that distances need, or all runs.
 
         Raises:
-            MMLError: networks of other projects are to be taken too.
+            MMLError: the study names networks of other projects too.
         """
         train = self.options.train_sources
         if self.study.cfg.reuse.models:
             if train:
-                raise MMLError("suggest.train_sources: the networks are those of reuse.models; leave one of both out")
+                raise MMLError("suggest.train_sources: it cannot be combined with reuse.models; leave one of them out")
             return []
         kinds = {
             source: TASK_TYPES[self.study.task(source).task_type] for source in self.sources if self._is_own(source)
         }
-        own = [source for source, kind in kinds.items() if kind.is_learnable]
+        learnable = [source for source, kind in kinds.items() if kind.is_learnable]
         if train:
-            networks = [TrainedNetwork(source, run.id, 0) for source in own for run in self._similarity.runs_of(source)]
+            networks = [
+                TrainedNetwork(source, run.id, 0) for source in learnable for run in self._similarity.runs_of(source)
+            ]
         elif self.is_computed and any(MEASURES[part].of_source_networks for part in self._parts):
-            networks = [self._similarity.network_of(source) for source in own]
+            networks = [self._similarity.network_of(source) for source in learnable]
         else:
             networks = []
         return [{"project": None, **network.tokens} for network in networks]
@@ -181,16 +183,16 @@ class SuggestionCandidates:
 
     @cached_property
     def networks(self) -> list[dict[str, Any]]:
-        """Networks on other tasks: `project` (None: this one), `task`, `run` and `fold`, in the order of their names.
+        """Networks on other tasks, sorted: `project` (None: this project), `task`, `run` and `fold`.
 
-        Heads that were trained for Fisher information are none: their backbone has learned nothing of the task.
+        Heads for Fisher information do not count, because their backbone was not trained on the task.
 
         Raises:
-            MMLError: there is none.
+            MMLError: there are no networks, or no tasks.
         """
         if not self.sources:
             raise MMLError(
-                f"suggest: the study has no task to learn from, other than {self.pivot} and those derived from it; "
+                f"suggest: the study has no tasks to learn from, other than {self.pivot} and those derived from it; "
                 "name some in tasks"
             )
         references = self.study.cfg.reuse.models
@@ -202,16 +204,16 @@ class SuggestionCandidates:
             where = ", ".join(project or self.study.cfg.project for project, _ in projects)
             raise MMLError(
                 f"suggest: {where} has no networks of any task with a distance to {self.pivot} "
-                f"({', '.join(self.sources)}); set suggest.train_sources: true, or name a project with some by "
+                f"({', '.join(self.sources)}); set suggest.train_sources: true, or name a project with some in "
                 "reuse.models"
             )
         return sorted(networks, key=lambda net: (net["task"], net["run"], net["fold"], net["project"] or ""))
 
     def _stored(self, projects: Sequence[tuple[str | None, str | None]]) -> list[dict[str, Any]]:
-        """Return networks on the disk.
+        """Return the stored networks of projects.
 
         Args:
-            projects: projects (None: this one), each with a run, or None for all of its runs.
+            projects: projects (None: this project), each with a run id, or None for all runs.
         """
         heads = {self._similarity.head_of(task).run for task in self._embedded}
         networks: list[dict[str, Any]] = []
@@ -236,14 +238,14 @@ class SuggestionCandidates:
 
     @property
     def pretrained(self) -> list[dict[str, Any]]:
-        """Those of these networks that a training of the study can start from: with weights, of its backbone."""
+        """Networks that a training of the study can start from: they have weights, and its backbone."""
         return [network for network in self.networks if self._can_start(network)]
 
-    def to_start_from(self) -> list[dict[str, Any]]:
-        """Return these networks.
+    def required_pretrained(self) -> list[dict[str, Any]]:
+        """Return the networks in `pretrained`.
 
         Raises:
-            MMLError: there is none.
+            MMLError: there are none.
         """
         if not self.pretrained:
             arch = self.study.cfg.arch.spec()
@@ -255,9 +257,9 @@ class SuggestionCandidates:
 
     def _can_start(self, network: dict[str, Any]) -> bool:
         arch = self.study.runs.of_model(network).pipeline.content["arch"]
-        own = self.study.cfg.arch.spec()
+        study_arch = self.study.cfg.arch.spec()
         has_weights = network in self.planned or self._exists("parameters", **network)
-        return has_weights and all(own.get(key) == arch.get(key) for key in ("_target_", "name"))
+        return has_weights and all(study_arch.get(key) == arch.get(key) for key in ("_target_", "name"))
 
     def _exists(self, key: str, project: str | None, **tokens: Any) -> bool:
         return self.fm.construct_saving_path(None, key, project=project, **tokens).exists()
@@ -273,41 +275,41 @@ class SuggestionCandidates:
 
     @property
     def metrics(self) -> dict[str, str]:
-        """The metric of each task type by which runs are compared."""
+        """Metric of each task type that compares runs."""
         return {kind: self.study.main_metric(kind) for kind in LEARNABLE}
 
     def definition(self, number: int, trained: Sequence[str] = ()) -> dict[str, Any]:
-        """Return all that decides a suggestion, for the identity of a training by it.
+        """Return everything that a suggestion depends on, for the identity of a training that follows it.
 
         Args:
             number: number of the suggestion.
-            trained: tasks beside the pivot that the study trains too.
+            trained: tasks other than the pivot that the study trains too.
 
         Raises:
             MMLError: no suggestion can be made, or its networks change while the study runs.
         """
-        if own := [net["task"] for net in self.networks if net["project"] is None and net["task"] in trained]:
+        if changing := [net["task"] for net in self.networks if net["project"] is None and net["task"] in trained]:
             raise MMLError(
-                f"mode.suggestion: {own[0]} is trained by this study too, so that its networks change while it runs; "
-                "name a project with finished networks by reuse.models"
+                f"mode.suggestion: this study trains {changing[0]} too, so its networks change while it runs; name a "
+                "project with finished networks in reuse.models"
             )
         self._check_distinct(number)
-        counted = self.options.model_dump(mode="json", exclude=UNCOUNTED)
+        options = self.options.model_dump(mode="json", exclude=UNCOUNTED)
         networks = [{key: network[key] for key in ("task", "run", "fold")} for network in self.networks]
         sections = [key for key in FOLLOWED if key in (self.options.keys or FOLLOWED)]
         return {
             "number": number,
-            **counted,
+            **options,
             "followed": sections,
             "distances": self._distances_digest,
             "networks": digest(networks),
         }
 
     def check(self) -> None:
-        """Refuse what no suggestion can be made of.
+        """Check that the suggestions of the study can be made.
 
         Raises:
-            MMLError: the first problem.
+            MMLError: they cannot; the error states the first problem.
         """
         _ = self.options, self.networks
         if self.is_computed:
@@ -316,10 +318,10 @@ class SuggestionCandidates:
 
     @functools.cache  # noqa: B019  (lives as long as its study)
     def _check_distinct(self, number: int) -> None:
-        """Refuse a number of suggestions above that of distinct pipelines, by known distances and networks.
+        """Refuse more suggestions than distinct pipelines, by the existing distances and networks.
 
         Raises:
-            MMLError: there are not so many, or no source within the quantile has networks.
+            MMLError: there are too few pipelines, or no source within the quantile has networks.
         """
         options, networks = self.options, []
         if self.is_computed or not all(self._exists("models", **network) for network in self.networks):

@@ -1,4 +1,4 @@
-"""Following of a suggestion or a search: the pipeline of a training, once it is made or chosen."""
+"""Pipelines of trainings that follow a suggestion or a search, after its step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +16,11 @@ def follow(
     Args:
         content: the planned pipeline.
         suggested: the suggested pipeline.
-        source: the source that the suggestion names; None: it names none.
+        source: source of the suggestion; None without one.
         reports_validation: True if results on the validation split are reported.
 
     Raises:
-        MMLError: the suggestion names no source to start from, or chooses by samples that are reported.
+        MMLError: the suggestion has no source to start from, or its schedule uses samples that are reported.
     """
     entry = dict(content["suggestion"])
     sections = {key: suggested[key] for key in entry["followed"] if key in suggested}
@@ -35,19 +35,19 @@ def follow(
         if source is None:
             raise MMLError(
                 f"mode.pretrain_task: suggestion {entry['number']} names no source, as none has weights of the study's "
-                "arch; set arch to that of a source, or pretrain_task to a task"
+                "arch; set arch to the backbone of a source, or pretrain_task to a task"
             )
         followed["pretraining"] = {**content["pretraining"], "task": source}
     return replace_sections(content, followed, "suggestion")
 
 
 def follow_search(content: Mapping[str, Any], chosen: Mapping[str, Any], run: str) -> dict[str, Any]:
-    """Return a planned pipeline with the sections of the trial that its search has chosen.
+    """Return a planned pipeline with the sections of the trial that its search chose.
 
     Args:
         content: the planned pipeline.
-        chosen: the pipeline of the trial.
-        run: run id of that pipeline, under which its networks are stored.
+        chosen: pipeline of the trial.
+        run: run id of the trial. Its networks are stored under this id.
     """
     followed = {key: value for key, value in content.items() if key not in content["search"]["followed"]}
     followed |= {key: chosen[key] for key in content["search"]["followed"] if key in chosen}
@@ -57,13 +57,13 @@ def follow_search(content: Mapping[str, Any], chosen: Mapping[str, Any], run: st
 def replace_sections(
     content: Mapping[str, Any], followed: Mapping[str, Any], name: str, **notes: Any
 ) -> dict[str, Any]:
-    """Return a pipeline with other sections, and those that were planned in its entry `name`.
+    """Return a pipeline with other sections. Its entry `name` keeps the planned sections.
 
     Args:
         content: the planned pipeline.
         followed: the pipeline with the other sections.
-        name: name of the entry that defines where they come from.
-        notes: further keys of the entry that were not known while planning.
+        name: entry of the suggestion or the search, which defines these sections.
+        notes: further keys of the entry that were unknown while planning.
     """
     entry = {**content[name], **notes}
     result = {**followed, name: {**entry, "replaced": {}, "added": []}}

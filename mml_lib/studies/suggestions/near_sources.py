@@ -18,12 +18,12 @@ from mml_lib.pipelines.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """A trained network that suggestions look at.
+    """A trained network that suggestions can use.
 
     Args:
-        project: its project; None: this one.
-        storage: its model storage.
-        pipeline: the pipeline of its run.
+        project: project of the network; None: this project.
+        storage: model storage of the network.
+        pipeline: pipeline of its run.
     """
 
     project: str | None
@@ -36,11 +36,11 @@ class SourceProcedure:
     """A procedure on a source, with the best of its runs.
 
     Args:
-        project: project of that run; None: this one.
-        pipeline: pipeline of that run.
-        metric: metric of validation.
-        validation: mean over all networks of the procedure.
-        networks: their number.
+        project: project of the best run; None: this project.
+        pipeline: pipeline of the best run.
+        metric: validation metric.
+        validation: mean of the metric over all networks of the procedure.
+        networks: number of networks.
     """
 
     project: str | None
@@ -55,11 +55,11 @@ class Source:
     """A task with its distance to the target.
 
     Args:
-        task: its name.
-        distance: distance from it to the target.
-        is_near: True if it is within the quantile.
-        procedures: its best procedures, the best one first; none if it is far, or has no networks.
-        weight: weight of each of its procedures.
+        task: name of the task.
+        distance: distance from the task to the target.
+        is_near: True if the distance is within the quantile.
+        procedures: best procedures, the best one first; empty if the task is far, or has no networks.
+        weight: weight of each of these procedures.
     """
 
     task: str
@@ -72,10 +72,10 @@ class Source:
 def distances_to(target: str, path: str | Path) -> dict[str, float]:
     """Return the defined distances from other tasks to a target, the nearest first.
 
-    Tasks that tags derive from the same task as the target are left out.
+    Tasks with the same base as the target are omitted.
 
     Raises:
-        MMLError: the table cannot be read, has no column of the target, or no distance in it.
+        MMLError: the table cannot be read, lacks the target, or has no distance to it.
     """
     columns = read_columns(path)
     if target not in columns:
@@ -95,7 +95,7 @@ def base_of(task: str) -> str:
 
 
 def threshold_of(distances: Sequence[float], quantile: float) -> float:
-    """Return the quantile of some distances, interpolated linearly."""
+    """Return a quantile of distances, with linear interpolation."""
     import numpy as np
 
     return float(np.quantile(distances, quantile))
@@ -108,17 +108,18 @@ def find_sources(
     quantile: float,
     number: int,
 ) -> list[Source]:
-    """Return all tasks by distance; those within a quantile with their best procedures and weights.
+    """Return all tasks by distance. Tasks within the quantile have procedures and weights.
 
-    The weight of a source is exp(−(d − d₀)/s): d₀ is the distance of the nearest source that has networks, s the mean
-    of d − d₀ over these sources. Its procedures share it equally. Shift and scale of the distances thus do not matter.
+    The weight of a source is exp(−(d − d₀)/s): d₀ is the distance of the nearest source with networks, s the mean of
+    d − d₀ over the sources with networks. Its procedures share the weight equally. The weights do not depend on shift
+    and scale of the distances.
 
     Args:
-        distances: from each task to the target.
+        distances: distance from each task to the target.
         networks: trained networks.
-        metrics: metric of each task type by which its runs are compared.
-        quantile: quantile of the distances.
-        number: most procedures of each source.
+        metrics: metric of each task type that compares runs.
+        quantile: quantile of the distances (0..1).
+        number: largest number of procedures of each source.
 
     Raises:
         MMLError: no task within the quantile has networks.
@@ -126,22 +127,24 @@ def find_sources(
     threshold = threshold_of(list(distances.values()), quantile)
     near = [task for task, distance in distances.items() if distance <= threshold]
     by_task = {task: best_procedures([net for net in networks if net.storage.task == task], metrics) for task in near}
-    used = {task: procedures[:number] for task, procedures in by_task.items() if procedures}
-    if not used:
-        trained = sorted({network.storage.task for network in networks} & set(distances), key=lambda x: distances[x])
+    selected = {task: procedures[:number] for task, procedures in by_task.items() if procedures}
+    if not selected:
+        trained = sorted(
+            {network.storage.task for network in networks} & set(distances), key=lambda task: distances[task]
+        )
         raise MMLError(
             f"suggest: none of the tasks within the quantile {quantile} ({', '.join(near)}) has trained networks; "
             f"train one of them, or raise suggest.quantile (the nearest with networks: {', '.join(trained) or 'none'})"
         )
-    excess = {task: distances[task] - distances[next(iter(used))] for task in used}
+    excess = {task: distances[task] - distances[next(iter(selected))] for task in selected}
     scale = fmean(excess.values()) or 1.0
     return [
         Source(
             task,
             distance,
             task in near,
-            used.get(task, ()),
-            math.exp(-excess[task] / scale) / len(used[task]) if task in used else 0.0,
+            selected.get(task, ()),
+            math.exp(-excess[task] / scale) / len(selected[task]) if task in selected else 0.0,
         )
         for task, distance in distances.items()
     ]
@@ -150,12 +153,12 @@ def find_sources(
 def best_procedures(networks: Sequence[StoredNetwork], metrics: Mapping[str, str]) -> list[SourceProcedure]:
     """Return the procedures of networks of one task, the best one by validation first.
 
-    Repetitions with other seeds count as one procedure, so that no lucky seed decides. Procedures whose performance is
-    undefined are left out.
+    Repetitions with other seeds count as one procedure, so that a lucky seed has no effect. Procedures without a
+    defined performance are omitted.
 
     Args:
         networks: networks of the task.
-        metrics: metric by task type; the validation loss where a network does not have it.
+        metrics: metric by task type. If a network lacks it, the validation loss is used.
     """
     if not networks:
         return []
@@ -173,7 +176,7 @@ def best_procedures(networks: Sequence[StoredNetwork], metrics: Mapping[str, str
         if not defined:
             continue
         best = min(defined, key=lambda run: sign * means[run])
-        members = [network for of_run in runs.values() for network in of_run]
+        members = [network for run_networks in runs.values() for network in run_networks]
         first = runs[best][0]
         mean = _mean(members, metric)
         procedures.append(SourceProcedure(first.project, first.pipeline, metric, mean, len(members)))
@@ -187,7 +190,7 @@ def _mean(networks: Sequence[StoredNetwork], metric: str) -> float:
 
 
 def as_content(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """Return sources as a suggestion states them."""
+    """Return sources for the file of a suggestion."""
     return [
         {
             "task": source.task,

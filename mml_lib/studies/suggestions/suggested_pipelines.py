@@ -1,4 +1,4 @@
-"""Suggested pipelines: distinct mergers of the pipelines of near sources."""
+"""Suggested pipelines: distinct pipelines, merged from those of near sources."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from mml_lib.pipelines.pipeline_merging import NOT_SET, Voter, chooser, merge
 from mml_lib.studies.suggestions.near_sources import Source, SourceProcedure, as_content
 
 OF_TASK_TYPE = ("decoder", "augmentations", "loss", "callbacks", "store_best", "class_weights", "mixing", "patches")
-"""Sections that only pipelines of the pivot's task type say something about."""
+"""Sections that only pipelines of the pivot's task type can contribute to."""
 
 OF_MACHINE = ("precision", "devices", "strategy")
-"""Keys of the trainer that stay those of the study."""
+"""Keys of the trainer that the study sets."""
 
 SUGGESTED = tuple(key for key in PIPELINE_KEYS if key not in ("seed", "compile"))
 """Sections that are suggested by default."""
 
 ATTEMPTS = 1000
-"""Draws of weights after which no further distinct pipeline is looked for."""
+"""Largest number of draws of weights in the search for distinct pipelines."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Suggestion:
     """One suggested pipeline.
 
     Args:
-        number: from 1 on.
-        content: sections of the pipeline; those that are not suggested are the study's own.
-        weights: weight of each procedure in it, by run; they add up to 1.
-        source: the source to pretrain on; None: no source has weights of a fitting backbone.
+        number: number of the suggestion, from 1.
+        content: sections of the pipeline; sections that are not suggested are the study's own.
+        weights: weight of each procedure, by run; they add up to 1.
+        source: source to pretrain on; None: no source has weights of the study's backbone.
     """
 
     number: int
@@ -51,28 +51,28 @@ def suggest(
     options: Suggestions,
     pretrainable: Sequence[str] = (),
 ) -> Suggestion:
-    """Return a suggestion. Those before it are made too, so that it is none of them.
+    """Return a suggestion that differs from all suggestions with smaller numbers.
 
-    The first one weighs procedures as their sources weigh. Each further one multiplies the weights by draws of an
-    exponential distribution (the Bayesian bootstrap, Rubin 1981): what another sample of sources might have suggested.
+    The first suggestion uses the weights of the sources. Each further one multiplies them by draws from an exponential
+    distribution (Bayesian bootstrap, Rubin 1981), to simulate another sample of sources.
 
     Args:
-        number: number of the suggestion, from 1 on.
+        number: number of the suggestion, from 1.
         sources: tasks with their procedures and weights.
         own: content of the study's pipeline for the pivot.
         options: the section `suggest`.
         pretrainable: tasks with weights to start from.
 
     Raises:
-        MMLError: there are not so many distinct pipelines.
+        MMLError: there are too few distinct pipelines.
     """
     procedures = [(source, procedure) for source in sources for procedure in source.procedures]
     distinct: dict[str, Suggestion] = {}
     for attempt in range(ATTEMPTS):
         draws = random.Random(f"{options.seed}-{attempt}")
         factors = [draws.expovariate(1.0) if attempt else 1.0 for _ in procedures]
-        drawn = [source.weight * factor for (source, _), factor in zip(procedures, factors, strict=True)]
-        weights = [weight / sum(drawn) for weight in drawn]
+        products = [source.weight * factor for (source, _), factor in zip(procedures, factors, strict=True)]
+        weights = [product / sum(products) for product in products]
         content = _merged([procedure for _, procedure in procedures], weights, own, options, draws)
         text = canonical_json(content)
         if text not in distinct:
@@ -91,7 +91,7 @@ def suggest(
 
 
 def check_differing(number: int, pipelines: Sequence[Pipeline], own: Mapping[str, Any], options: Suggestions) -> None:
-    """Refuse several suggestions from pipelines that do not differ, before any distance or network is known.
+    """Refuse several suggestions from pipelines that do not differ, before distances and networks exist.
 
     Args:
         number: number of the last suggestion.
@@ -100,14 +100,14 @@ def check_differing(number: int, pipelines: Sequence[Pipeline], own: Mapping[str
         options: the section `suggest`.
 
     Raises:
-        MMLError: all sections that are suggested have one value.
+        MMLError: each suggested section has only one value.
     """
     values: dict[str, set[str]] = {}
     for pipeline in pipelines if number > 1 else ():
         for section in options.keys or SUGGESTED:
-            if _says_something(section, pipeline.content, own):
+            if _contributes(section, pipeline.content, own):
                 values.setdefault(section, set()).add(canonical_json(pipeline.content.get(section)))
-    if number > 1 and all(len(of_section) == 1 for of_section in values.values()):
+    if number > 1 and all(len(section_values) == 1 for section_values in values.values()):
         raise MMLError(
             "suggest.n: the pipelines of all sources are alike, and give 1 distinct pipeline; set suggest.n (and "
             "mode.suggestion) to 1, or train sources by several pipelines (sweep, variants, suggest.train_sources)"
@@ -138,7 +138,7 @@ def _merged(
         voters = [
             Voter(procedure.pipeline.content.get(section, NOT_SET), weight)
             for procedure, weight in zip(procedures, weights, strict=True)
-            if _says_something(section, procedure.pipeline.content, own)
+            if _contributes(section, procedure.pipeline.content, own)
         ]
         if not voters:
             continue
@@ -146,16 +146,16 @@ def _merged(
         if value is NOT_SET:
             content.pop(section, None)
         elif section == "trainer":
-            kept = {key: own["trainer"][key] for key in OF_MACHINE if key in own["trainer"]}
-            content[section] = {key: item for key, item in value.items() if key not in OF_MACHINE} | kept
+            machine_keys = {key: own["trainer"][key] for key in OF_MACHINE if key in own["trainer"]}
+            content[section] = {key: item for key, item in value.items() if key not in OF_MACHINE} | machine_keys
         else:
             content[section] = value
     return content
 
 
-def _says_something(section: str, content: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
-    """Return True if a section of a source's pipeline can be that of another task."""
-    if section == "class_weights" and isinstance(content.get(section), Mapping):  # by names of classes
+def _contributes(section: str, content: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Return True if a section of a source's pipeline can be used for another task."""
+    if section == "class_weights" and isinstance(content.get(section), Mapping):  # weights by class name
         return False
     same_type = content["task"]["task_type"] == own["task"]["task_type"] and "multitask" not in content
     return same_type or section not in OF_TASK_TYPE
@@ -164,7 +164,7 @@ def _says_something(section: str, content: Mapping[str, Any], own: Mapping[str, 
 def suggestion_text(
     suggestion: Suggestion, sources: Sequence[Source], own: Mapping[str, Any], options: Suggestions, threshold: float
 ) -> str:
-    """Return a suggestion as a blueprint: the pipeline, with what came from where and why."""
+    """Return the blueprint of a suggestion: its pipeline, and the sources and weights that it is merged from."""
     procedures = [procedure for source in sources for procedure in source.procedures]
     merged = ", ".join(source.task for source in sources if source.procedures)
     chosen = {
@@ -187,9 +187,9 @@ def suggestion_text(
 def _keys(
     suggestion: Suggestion, procedures: Sequence[SourceProcedure], own: Mapping[str, Any], options: Suggestions
 ) -> dict[str, dict[str, Any]]:
-    """Return the suggested value of each key with those of the procedures and of the study, where any of them differ.
+    """Return the values of each key that differ between suggestion, study and procedures.
 
-    The value of the study has the key `study`, those of procedures their run.
+    Values have the keys `suggested`, `study` and the run ids of procedures.
     """
     sections = options.keys or SUGGESTED
     contents = {

@@ -166,5 +166,5 @@ def test_trainings_that_no_suggestion_fits_are_refused(mode: dict, changes: dict
 
 def test_source_that_the_study_trains_itself_is_refused(tmp_path: Path):
     store(tmp_path, "default", planned({}, tmp_path, tasks=TASKS, pivot={"name": "b"}), "b", one=0.9)
-    with pytest.raises(MMLError, match=r"mode.suggestion: b is trained by this study too.*reuse.models"):
+    with pytest.raises(MMLError, match=r"mode.suggestion: this study trains b too.*reuse.models"):
         followed(tmp_path, {"preset": "tl", "pretrain_task": "b"}, reuse={"distances": "old"})

@@ -83,7 +83,7 @@ def test_a_blueprint_of_a_run_is_its_pipeline(tmp_path: Path):
     ("reuse", "why"),
     [
         ({"heatmap": "a"}, "reuse.heatmap: .*key 'heatmap', did you mean 'heatmaps'.*known:"),
-        ({"history": "a"}, "reuse.history: 'history'.*known: .*predictions"),
+        ({"history": "a"}, "reuse.history: .*'history' cannot.*known: .*predictions"),
         ({"heatmaps": "zz"}, "reuse.heatmaps: .*project 'zz' in .*results; known: a, base1, base2"),
         (
             {"heatmaps": "base3"},
@@ -101,7 +101,7 @@ def test_a_blueprint_of_a_run_is_its_pipeline(tmp_path: Path):
             {"heatmaps": f"a#{OTHER}"},
             rf"the project a has no heatmaps of a run '{OTHER}', did you mean '{RUN}'\? \(known: {RUN}\)",
         ),
-        ({"vocabulary": f"a#{RUN}"}, "reuse.vocabulary: .*run; name the project only, a"),
+        ({"vocabulary": f"a#{RUN}"}, "reuse.vocabulary: .*runs; name the project only, a"),
     ],
 )
 def test_what_is_not_there_is_refused_with_a_list_of_what_is(reuse: dict[str, str], why: str, tmp_path: Path):
@@ -121,7 +121,7 @@ def test_it_is_refused_while_planning(tmp_path: Path):
 
 @pytest.mark.parametrize("path", ["DATA_PATH/WORDS/FILE_NAME.txt", "TEMP_PATH/FILE_NAME.txt"])
 def test_only_what_stays_in_a_project_can_be_reusable(path: str):
-    with pytest.raises(MMLError, match="what other projects may reuse lies below PROJ_PATH"):
+    with pytest.raises(MMLError, match="reusable artefacts must be below PROJ_PATH"):
         MMLFileManager.add_assignment_path("words", path, reusable=True)
 
 

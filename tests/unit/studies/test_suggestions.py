@@ -222,7 +222,7 @@ def test_heads_of_fisher_information_are_no_procedures(tmp_path: Path):
         ({}, {"reuse": {"distances": "old"}}, r"suggest: default has no networks .*\(b, c\).*reuse.models"),
         ({}, {"pivot": {}}, "suggest: .*no pivot.*set pivot.name"),
         ({}, {"reuse": {"models": "old"}, "tasks": {"mine": FAKE, "mine+subset~0.5": None}},
-         "suggest: .*no task to learn from, other than mine.*in tasks"),
+         "suggest: .*no tasks to learn from, other than mine.*in tasks"),
         ({}, {"pivot": {"name": "min"}}, "min'.*did you mean 'mine'"),
         ({}, {"pivot": {"name": "d"}}, "mmd.csv has no column of the pivot 'd'"),
         (None, {}, "suggest: the section is missing"),
