@@ -246,7 +246,7 @@ def _survey(name: str, task: Task, creator: Creator, dataset: DatasetIdentity | 
         dataset.check(f"tasks.{name}", task)
     columns: dict[str, dict[str, str]] = {}
     try:
-        survey = creator.look(task, shared=dataset is not None)
+        survey = creator.planned_survey(task, shared=dataset is not None)
         header_fields = header_columns(name, task.metadata)  # a step reads these
         data_columns = [column for column in task.metadata if column not in header_fields]
         if data_columns and task.is_seen:

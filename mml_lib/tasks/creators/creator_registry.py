@@ -26,16 +26,16 @@ from mml_lib.tasks.names import join_spellings
 
 @dataclass(frozen=True)
 class Creator:
-    """A function that makes a data set in a folder.
+    """A function that creates a data set in a folder.
 
     Args:
         name: name in `tasks.<task>.creator`.
-        function: takes the data set's folder and the task's arguments.
-        survey: takes the arguments; called whenever a study is planned.
-        version: raised when the function begins to deliver something else.
-        metadata: takes names of columns and the task's arguments; returns the text of each sample by column.
-        sharing: how several tasks learn from the images of one data set; None: they learn what it brings.
-        stated: properties of the data, where there is no survey.
+        function: function from the data set's folder and the task's arguments to a delivery.
+        survey: function from the arguments to the properties of the data, called whenever a study is planned.
+        version: version that is increased when the function begins to deliver something else.
+        metadata: function from names of columns and the arguments to the text of each sample by column.
+        sharing: functions for several tasks on the images of one data set; None: tasks learn the data set's targets.
+        stated: properties of the data, if there is no survey.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Creator:
 
     @property
     def images_alone(self) -> ImagesAlone | None:
-        """Delivery of images without what is learned; None: images and labels are delivered together."""
+        """Delivery of images without targets; None: images and targets are delivered together."""
         return self.sharing.images if self.sharing else None
 
     @property
@@ -57,67 +57,67 @@ class Creator:
         return dict(list(inspect.signature(self.function).parameters.items())[1:])
 
     def arguments(self, task: DataSet) -> dict[str, Any]:
-        """Return the arguments of a task; its type is one where the function takes it."""
+        """Return the arguments of a task, including its type if the function accepts it."""
         typed = {"task_type": task.task_type} if "task_type" in self.parameters and task.task_type else {}
         return {key: settled(value, self.kind(key)) for key, value in task.arguments.items()} | typed
 
     def kind(self, key: str) -> Any:
-        """Return the type of a parameter, Any where its annotation says none."""
+        """Return the type of a parameter; Any without an annotation."""
         try:
             return typing.get_type_hints(self.function).get(key, Any)
-        except (NameError, TypeError):  # a type that only the function knows
+        except (NameError, TypeError):  # the type is local to the function
             return Any
 
-    def look(self, task: DataSet, shared: bool = False) -> Survey:
+    def planned_survey(self, task: DataSet, shared: bool = False) -> Survey:
         """Return the properties of a task's data that are known while planning.
 
         Args:
             task: the task, or data set.
-            shared: its images are those of a data set, which are looked at once for all tasks.
+            shared: True if the task uses the images of a shared data set, which are surveyed once for all tasks.
         """
         if task.is_seen:
-            look = (self.sharing.survey if shared and self.sharing else None) or self.survey
-            return self._asked(look, self.arguments(task)) if look else self.stated
+            function = (self.sharing.survey if shared and self.sharing else None) or self.survey
+            return self._call_survey(function, self.arguments(task)) if function else self.stated
         if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
-            survey = self._asked(self.survey, self.arguments(task) | {"downloaded": True})
+            survey = self._call_survey(self.survey, self.arguments(task) | {"downloaded": True})
         else:
             survey = replace(self.stated, task_type=task.task_type or self.stated.task_type)
         return survey if task.splits is None else Survey.of_splits(set(task.splits), task_type=survey.task_type)
 
-    def _asked(self, survey: Callable[..., Survey], arguments: Mapping[str, Any]) -> Survey:
+    def _call_survey(self, survey: Callable[..., Survey], arguments: Mapping[str, Any]) -> Survey:
         with mistakes_named(self.name, survey):
             return checked_result(survey(**arguments), Survey, self.name)
 
-    def identity(self, task: DataSet, survey: Survey, of_images: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the identity of a data set: its arguments and downloads, or the state of own data.
+    def identity(self, task: DataSet, survey: Survey, images: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the identity of a data set: its arguments and downloads, or the fingerprint of own data.
 
         Args:
             task: the task that the data set belongs to, or the data set.
             survey: properties of the data.
-            of_images: the arguments that images delivered alone depend on; None: labels are delivered too.
+            images: arguments that images without targets depend on; None: targets are delivered too.
         """
         definition: dict[str, Any] = {"creator": self.name, "version": self.version}
-        if of_images is not None:
+        if images is not None:
             definition["images_alone"] = True
-        if images := task.image_options:
-            definition["images"] = images
+        if options := task.image_options:
+            definition["images"] = options
         if not self.function.__module__.startswith("mml_lib."):
-            definition["reader"] = READER_VERSION  # it may deliver files
+            definition["reader"] = READER_VERSION  # it may deliver files that readers read
         if code := self.code:
             definition["code"] = code
         if survey.fingerprint is not None:
             return definition | {"fingerprint": survey.fingerprint}
-        definition["arguments"] = self.arguments(task) if of_images is None else dict(of_images)
+        definition["arguments"] = self.arguments(task) if images is None else dict(images)
         if task.downloads:
             definition["downloads"] = [file.checksum for file in task.downloads]
             if nested := [file.checksum for file in task.downloads if file.nested]:
                 definition["nested"] = nested
-        if task.made_by_rule:  # relative paths are others in another folder
+        if task.made_by_rule:  # relative paths depend on the folder
             definition["made_by_rule"] = [os.path.abspath(path) for path in made_paths(definition["arguments"])]
         return definition
 
     def state_of_made(self, source: Mapping[str, Any]) -> str | None:
-        """Return the fingerprint of data that a rule makes; None where they are not made yet, or not whole."""
+        """Return the fingerprint of data that a rule makes; None if they are missing or incomplete."""
         try:
             if source.get("images_alone") and self.images_alone:
                 return self.images_alone.survey(**source["arguments"], whole=True)
@@ -128,24 +128,24 @@ class Creator:
     def with_new_state(
         self, source: Mapping[str, Any], first_state: Callable[[str], str | None] | None
     ) -> dict[str, Any]:
-        """Return the identity of a data set with the state of data that a rule has made anew.
+        """Return the identity of a data set, with the fingerprint of rule-made data if they have changed.
 
         Args:
             source: identity of the data set.
-            first_state: gives the fingerprint of the data that a rule made when a data set was created first. Later
-                data with another one are another data set.
+            first_state: function from a data set's folder name to the fingerprint of its first rule-made data. Later
+                data with another fingerprint are another data set.
         """
         source = dict(source)
         if "made_by_rule" not in source or first_state is None:
             return source
-        first, now = first_state(self.dataset_name(source)), self.state_of_made(source)
-        return source | ({"fingerprint": now} if first and now and first != now else {})
+        first, current = first_state(self.dataset_name(source)), self.state_of_made(source)
+        return source | ({"fingerprint": current} if first and current and first != current else {})
 
     @property
     def code(self) -> dict[str, str]:
-        """Digest of each module of the user's own that decides what the creator delivers, by module name.
+        """Digests of the user's own modules that the delivery depends on, by module name.
 
-        Readers of the user's own count for creators that may find files.
+        They include the user's own readers for creators that may find files.
         """
         code = code_of_function(self.function.__module__, self.function.__name__)
         if "path" in self.parameters or code:
@@ -155,23 +155,23 @@ class Creator:
         return code
 
     def dataset_name(self, identity: Mapping[str, Any]) -> str:
-        """Return the folder name `DSET_<creator>` of a data set, with digits of a digest where there are several."""
-        plain = identity == {"creator": self.name, "version": 1, "arguments": {}}
-        return f"DSET_{self.name}" if plain else f"DSET_{self.name}-{digest(identity)}"
+        """Return the folder name `DSET_<creator>` of a data set, with digits of a digest if the creator has several."""
+        is_only = identity == {"creator": self.name, "version": 1, "arguments": {}}
+        return f"DSET_{self.name}" if is_only else f"DSET_{self.name}-{digest(identity)}"
 
 
 CREATORS: Registry[Creator] = Registry("creator")
-"""All creators by name, those of plugins among them."""
+"""All creators by name, including those of plugins."""
 
 READER_VERSION = 2
-"""Raised, with the version of `image_folder` and `csv`, when image files begin to be read as other pixels."""
+"""Version that is increased, like those of `image_folder` and `csv`, when files are read as other pixels."""
 
 PATHS = ("path", "masks")
-"""Arguments that are paths; with downloads they are relative to these."""
+"""Arguments that are paths. With downloads, they are relative to the unpacked files."""
 
 
 def made_paths(arguments: Mapping[str, Any]) -> list[str]:
-    """Return the paths of data that a rule makes, as the study writes them."""
+    """Return the paths of rule-made data as written in the study."""
     return [os.path.expanduser(arguments[key]) for key in PATHS if arguments.get(key)]
 
 
@@ -186,20 +186,20 @@ def register_creator(
 ) -> Callable[[Callable[..., Delivery]], Callable[..., Delivery]]:
     """Register the decorated function `(folder: Path, **arguments) -> Delivery` as the creator `name`.
 
-    The type of each argument is that of its annotation; a study may set it by the key of the same name. `folder` is an
-    empty folder of the data set for files that the function writes. The function is called once, in a step.
+    A study sets each argument by the key of the same name, with the type of its annotation. `folder` is an empty folder
+    of the data set for files that the function writes. The function is called once, in a step.
 
     Args:
         name: name in a task's `creator`.
-        survey: for data that the function only finds, that bring their own splits or folds, or that are not for a
-            classification: called with the same arguments whenever a study is planned. With a parameter
-            `downloaded` it is also asked (`downloaded=True`) while the files are still to be fetched.
-        version: raise it when the function begins to deliver something else.
-        metadata: for data with columns of sub-groups: called as `metadata(columns, **arguments)`, it returns the text
-            of each sample id by column, and refuses missing columns.
-        sharing: for data of which several tasks learn different things; the function is called again for each of them.
-        task_type: task type of the data, where there is no `survey`.
-        splits: splits that the data bring (train, val, test, unlabelled), where there is no `survey`.
+        survey: function of the same arguments that returns the properties of the data. Planning calls it. It is needed
+            for existing data, for data with splits or folds, and for other task types than classification. With a
+            parameter `downloaded`, it is also called (`downloaded=True`) before files are fetched.
+        version: increase it when the function begins to deliver something else.
+        metadata: for data with columns of sub-groups: `metadata(columns, **arguments)` returns the text of each sample
+            id by column, and refuses missing columns.
+        sharing: for data with several tasks on the same images. The function is called for each task.
+        task_type: task type of the data, if there is no `survey`.
+        splits: splits of the data (train, val, test, unlabelled), if there is no `survey`.
 
     Raises:
         MMLError: there is no such task type or split, or another module has registered the name.
@@ -229,7 +229,7 @@ def get_creator(where: str, name: str) -> Creator:
         name: name of the creator.
 
     Raises:
-        MMLError: no such creator.
+        MMLError: there is no such creator.
     """
     try:
         return CREATORS[name]
@@ -238,11 +238,11 @@ def get_creator(where: str, name: str) -> Creator:
 
 
 def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None:
-    """Refuse to make a data set if the user's code of its creator has changed since the plan.
+    """Refuse to create a data set if the user's code of its creator changed after the plan.
 
     Args:
         name: name of the creator.
-        code: digest of each module when the study was planned.
+        code: digest of each module in the plan.
         dataset: folder name of the data set.
 
     Raises:
@@ -250,8 +250,8 @@ def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None
     """
     if modules := changed_modules(code, CREATORS[name].code):
         raise MMLError(
-            f"the data set {dataset} was planned with another creator '{name}' than the present one: "
-            f"{', '.join(modules)} changed; run the command again, which makes a new data set, or undo the change"
+            f"the data set {dataset} was planned with another version of the creator '{name}': {', '.join(modules)} "
+            "changed; run the command again, which makes a new data set, or undo the change"
         )
 
 
@@ -263,15 +263,15 @@ def create(
     images_alone: bool = False,
     places: bool = False,
 ) -> Delivery:
-    """Make a data set in `folder`.
+    """Create a data set in `folder`, and return its delivery.
 
     Args:
         name: name of the creator.
         arguments: arguments of the task.
         folder: folder for files of the data set.
-        downloads: folder of the unpacked downloads, which `path` and `masks` are relative to.
-        images_alone: deliver images without what is learned.
-        places: deliver split, fold and group of all images, whatever is known of their targets.
+        downloads: folder of the unpacked downloads; `path` and `masks` are relative to it.
+        images_alone: deliver images without targets.
+        places: deliver split, fold and group of all images, even those without targets.
 
     Raises:
         MMLError: the creator cannot read the data.
@@ -297,16 +297,16 @@ def create(
 def read_metadata(
     name: str, arguments: Mapping[str, Any], columns: Sequence[str], downloads: Path | None = None
 ) -> dict[str, dict[str, str]]:
-    """Return columns of a data set as texts by sample id.
+    """Return columns of a data set as text by sample id.
 
     Args:
-        name: name of the creator, which has columns.
+        name: name of the creator.
         arguments: arguments of the task.
         columns: names of the columns.
         downloads: folder of the unpacked downloads, as in `create`.
 
     Raises:
-        MMLError: the data have no such column.
+        MMLError: the creator or the data lack the columns.
     """
     metadata = CREATORS[name].metadata
     if metadata is None:
@@ -316,7 +316,7 @@ def read_metadata(
 
 
 def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, Any]:
-    """Return the arguments, with paths in the unpacked downloads if there are some."""
+    """Return the arguments, with paths in the unpacked downloads if there are any."""
     if downloads is None:
         return dict(arguments)
     paths = {"path": "."} | {key: arguments[key] for key in PATHS if arguments.get(key)}
@@ -324,7 +324,7 @@ def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, 
 
 
 def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
-    """Refuse images and masks outside the downloads: a downloaded table could name any file.
+    """Refuse images and masks outside of the downloads, because a downloaded table could name any file.
 
     Args:
         delivery: result of a creator for downloads.
@@ -332,7 +332,7 @@ def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
         downloads: folder of the unpacked downloads.
 
     Raises:
-        MMLError: the first one.
+        MMLError: there is such a file.
     """
     roots = [os.path.join(os.path.abspath(root), "") for root in (folder, downloads)]
     for sample in delivery.samples:
@@ -350,5 +350,5 @@ def _inside(folder: Path, path: str) -> Path:
         raise MMLError(f"the path '{path}' leads out of the downloaded files; write it relative to them")
     if not full_path.exists():
         names = [entry.name for entry in folder.iterdir()]
-        raise MMLError(f"the downloads hold no '{path}'{nearest(path, names)}")
+        raise MMLError(f"the downloads contain no '{path}'{nearest(path, names)}")
     return full_path

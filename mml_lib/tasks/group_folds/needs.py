@@ -42,61 +42,61 @@ class Needs:
 
     @cached_property
     def rarest(self) -> int:
-        """The least number of groups that show a class."""
+        """Number of groups with the rarest class."""
         return int(self.shows.sum(axis=0).min())
 
-    def held(self, part: np.ndarray, parts: int) -> np.ndarray:
-        """Return how many groups show each class in each part (parts×L), when group g is in `part[g]`."""
-        held = np.zeros((parts, self.shows.shape[1]), dtype=np.int64)
-        np.add.at(held, part, self.shows)
-        return held
+    def counts(self, part: np.ndarray, parts: int) -> np.ndarray:
+        """Return the number of groups with each class in each part (parts×L), for groups g in `part[g]`."""
+        counts = np.zeros((parts, self.shows.shape[1]), dtype=np.int64)
+        np.add.at(counts, part, self.shows)
+        return counts
 
     def core(self) -> np.ndarray:
-        """Return the columns of classes whose needs imply those of all others, the rarest first."""
+        """Return the columns of classes whose needs imply the needs of all others, the rarest class first."""
         columns = np.unique(self.shows, axis=1)
         order = np.argsort(columns.sum(axis=0), kind="stable")
-        kept: list[np.ndarray] = []
+        minimal: list[np.ndarray] = []
         for column in columns.T[order]:
-            if not any((smaller & ~column).sum() == 0 for smaller in kept):
-                kept.append(column)
-        return np.array(kept).T
+            if not any((smaller & ~column).sum() == 0 for smaller in minimal):
+                minimal.append(column)
+        return np.array(minimal).T
 
 
 def repair(needs: Needs, part: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray | None:
     """Return a division near `part` that fulfils the needs, by a random walk; None if it finds none.
 
-    Each step moves a group with a class that a part lacks into this part: the one that costs others least, and of these
-    the one with the fewest classes; at times a random one (WalkSAT, Selman, Kautz & Cohen 1994).
+    Each step moves a group with a class that a part lacks into this part: the group that the other parts need least,
+    and of these the one with the fewest classes; sometimes a random group (WalkSAT, Selman, Kautz and Cohen 1994).
     """
-    part, held, shows = part.copy(), needs.held(part, parts), needs.shows
+    part, counts, shows = part.copy(), needs.counts(part, parts), needs.shows
     for _ in range(min(STEPS, 200 + 20 * parts * shows.shape[1])):
-        lacking = np.argwhere(held == 0)
+        lacking = np.argwhere(counts == 0)
         if not len(lacking):
             return part
         home, label = lacking[rng.integers(len(lacking))]
         candidates = np.flatnonzero(shows[:, label])
         rng.shuffle(candidates)
         if rng.random() < NOISE:
-            chosen = candidates[0]
+            group = candidates[0]
         else:
-            lost = (shows[candidates] & (held[part[candidates]] == 1)).sum(axis=1)
-            gained = (shows[candidates] & (held[home] == 0)).sum(axis=1)
+            lost = (shows[candidates] & (counts[part[candidates]] == 1)).sum(axis=1)
+            gained = (shows[candidates] & (counts[home] == 0)).sum(axis=1)
             cost = (lost - gained) * shows.shape[1] + shows[candidates].sum(axis=1)
-            chosen = candidates[np.argmin(cost)]
-        held[part[chosen]] -= shows[chosen]
-        held[home] += shows[chosen]
-        part[chosen] = home
+            group = candidates[np.argmin(cost)]
+        counts[part[group]] -= shows[group]
+        counts[home] += shows[group]
+        part[group] = home
     return None
 
 
 def fulfil(needs: Needs, parts: int, seed: int, seconds: float) -> tuple[np.ndarray | None, bool]:
-    """Return a division that fulfils the needs, if there is one, and whether the answer is sure.
+    """Return a division that fulfils the needs, or None, and True if the answer is proven.
 
     Args:
-        needs: of each part.
-        parts: how many.
-        seed: of the search and of the solver.
-        seconds: time limit of the solver, which decides where the random walk finds none.
+        needs: needs of each part.
+        parts: number of parts.
+        seed: seed of the random walk and of the solver.
+        seconds: time limit of the solver, which decides if the random walk finds no division.
     """
     if needs.rarest < parts:
         return None, True

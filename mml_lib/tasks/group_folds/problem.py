@@ -51,10 +51,10 @@ def key_of(table: np.ndarray, targets: np.ndarray) -> Key:
 
 
 def better(a: Key, b: Key) -> bool:
-    """Tell whether `a` is smaller than `b`, first in the largest deviation, then in the total."""
+    """Return True if `a` is smaller than `b`: in the largest deviation, or in the total if these are equal."""
     return a[0] < b[0] - EXACT or (a[0] <= b[0] + EXACT and a[1] < b[1] - 1e-7)
 
 
 def proved(key: Key, bounds: Key) -> bool:
-    """Tell whether lower bounds show that a division is optimal."""
+    """Return True if lower bounds prove that a division is optimal."""
     return key[0] <= bounds[0] + EXACT and key[1] <= bounds[1] + 1e-7

@@ -117,7 +117,7 @@ class DatasetIdentity:
             return {"arguments": arguments}
         try:
             if (places := self.creator.images_alone.places) is None:
-                return {"fingerprint": self.creator.look(self.options, shared=True).fingerprint}
+                return {"fingerprint": self.creator.planned_survey(self.options, shared=True).fingerprint}
             delivery = places(Path(os.devnull), **arguments)
         except MMLError as error:
             raise MMLError(f"datasets.{self.name}: {error}") from error
@@ -132,7 +132,7 @@ def _places(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _source(creator: Creator, options: DataSet) -> dict[str, Any]:
     if creator.images_alone is None:
-        return creator.identity(options, creator.look(options))
+        return creator.identity(options, creator.planned_survey(options))
     arguments = creator.images_alone.arguments(creator.arguments(options))
     fingerprint = creator.images_alone.survey(**arguments) if options.is_seen else None
     return creator.identity(options, Survey(fingerprint=fingerprint), arguments)

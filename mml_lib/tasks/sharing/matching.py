@@ -1,4 +1,4 @@
-"""Matching: the samples of a task find their images in the manifest of the data set that they share."""
+"""Matching of a task's samples with the images in the manifest of a shared data set."""
 
 import os
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from mml_lib.tasks.delivery_checks import check_delivery
 
 
 def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Dataset, list[int]]:
-    """Return the data set with the samples of a task in place of its own, and the row of each in the manifest.
+    """Return the data set with the samples of a task, and the row of each sample in the manifest.
 
-    A file of several images is a sample for each of its rows. Samples without a group have that of the manifest, which
-    keeps a patient's images together.
+    A file with several images gives a sample for each of its rows. Samples without a group have the group in the
+    manifest, so that images of a patient stay together.
 
     Args:
         dataset: the shared data set.
@@ -23,7 +23,7 @@ def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Data
         task: name of the task, for errors.
 
     Raises:
-        MMLError: an image is none of the data set, or the samples make no task.
+        MMLError: an image is not in the data set, or the samples cannot form a task.
     """
     check_delivery(delivery, task)
     places = _places(dataset)
@@ -48,10 +48,10 @@ def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Data
     samples = _with_groups(samples, [dataset.delivery.samples[row].group for row in rows], task)
     delivery = replace(delivery, samples=samples)
     if TASK_TYPES[delivery.task_type].has_masks and dataset.delivery.has_ignored_value:
-        # The values of drawn masks stand for the classes of all samples of the data set.
+        # Values of drawn masks denote the classes of all samples of the data set.
         delivery = replace(delivery, classes=dataset.delivery.classes, has_ignored_value=True)
     check_delivery(delivery, task)
-    return _taken(dataset, delivery, rows), rows
+    return _with_samples(dataset, delivery, rows), rows
 
 
 def placed_samples(dataset: Dataset, delivery: Delivery, name: str) -> list[Sample]:
@@ -59,11 +59,11 @@ def placed_samples(dataset: Dataset, delivery: Delivery, name: str) -> list[Samp
 
     Args:
         dataset: the shared data set.
-        delivery: its images with their places, from the same creator.
-        name: of the data set, for errors.
+        delivery: split, fold and group of its images, from the same creator.
+        name: name of the data set, for errors.
 
     Raises:
-        MMLError: an image has two places, or none.
+        MMLError: an image has two splits, folds or groups, or is missing.
     """
     places = _places(dataset)
     has_groups = any(sample.group is not None for sample in delivery.samples)
@@ -86,7 +86,7 @@ def placed_samples(dataset: Dataset, delivery: Delivery, name: str) -> list[Samp
 
 
 def _places(dataset: Dataset) -> dict[str, list[int]]:
-    """Return the rows of each image, and of each file of several images."""
+    """Return the rows of each image, and of each file with several images, by path."""
     places: dict[str, list[int]] = {}
     for row, sample in enumerate(dataset.delivery.samples):
         path = _absolute(dataset, sample.image)
@@ -106,18 +106,18 @@ def _frame(image: Sample) -> str:
 
 
 def _placed(sample: Sample, image: Sample) -> Sample:
-    """Return a sample of a task with the image, and if it has one the mask, of the manifest."""
+    """Return a sample of a task with the image in the manifest, and with its mask if the sample has one."""
     mask = None if sample.mask is None else image.mask
     return replace(sample, image=image.image, channels=image.channels, mask=mask)
 
 
 def _check_masks(samples: Sequence[Sample], delivery: Delivery, task: str) -> None:
-    """Refuse a segmentation whose masks the data set lacks."""
+    """Refuse a segmentation whose masks are missing in the data set."""
     if not TASK_TYPES[delivery.task_type].has_masks:
         return
     if lacking := [sample.id for sample in samples if sample.mask is None and sample.split != "unlabelled"]:
         raise MMLError(
-            f"{task}: the data set holds no masks of {len(lacking):,} samples ({summarized(lacking)}); name the column "
+            f"{task}: the data set has no masks of {len(lacking):,} samples ({summarized(lacking)}); name the column "
             "or folder of masks in the data set"
         )
 
@@ -130,7 +130,7 @@ def _with_groups(samples: Sequence[Sample], groups: Sequence[str | None], task: 
     for sample, group in zip(samples, groups, strict=True):
         if group is not None and sample.split != "unlabelled":
             homes.setdefault(group, set()).add(sample.group or f"sample {sample.id}")
-    divided = [f"{group}: {' and '.join(sorted(own)[:2])}" for group, own in homes.items() if len(own) > 1]
+    divided = [f"{group}: {' and '.join(sorted(names)[:2])}" for group, names in homes.items() if len(names) > 1]
     if divided:
         warn(
             f"{task}: the groups of the task divide {len(divided)} of {len(homes)} groups of the data set, as patients "
@@ -139,8 +139,8 @@ def _with_groups(samples: Sequence[Sample], groups: Sequence[str | None], task: 
     return list(samples)
 
 
-def _taken(dataset: Dataset, delivery: Delivery, rows: Sequence[int]) -> Dataset:
-    """Return the data set with these samples, and what the manifest says of their images."""
+def _with_samples(dataset: Dataset, delivery: Delivery, rows: Sequence[int]) -> Dataset:
+    """Return the data set with other samples, and the properties of their images in the manifest."""
     masks = [delivery.samples[place].mask for place in range(len(rows))]
     values = dataset.values and [
         dataset.values[row] if mask is not None else None for row, mask in zip(rows, masks, strict=True)

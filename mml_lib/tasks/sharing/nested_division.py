@@ -22,7 +22,7 @@ class NestedDivision:
     Args:
         dataset: the manifest, with the digests of its images.
         delivery: split, fold, group and label of each image; None: those of the manifest.
-        name: of the data set, for errors.
+        name: name of the data set, for errors.
         splitting: options of the division.
     """
 
@@ -32,12 +32,12 @@ class NestedDivision:
     splitting: Splitting
 
     def nested(self, task: TaskDescription, fold: int, folds: int = 0) -> TaskDescription:
-        """Return a task with a fold as test split, and the other samples in the inner folds of their images.
+        """Return a task with a fold as its test split, and the other samples in the inner folds of their images.
 
         Args:
-            task: the task, whose folds are those of the division.
-            fold: the fold that is held out.
-            folds: number of inner folds; 0: as many as the task has.
+            task: the task. Its folds are those of the division.
+            fold: fold to hold out.
+            folds: number of inner folds; 0: the number of folds of the task.
 
         Raises:
             MMLError: an inner fold has no sample of the task.
@@ -45,13 +45,13 @@ class NestedDivision:
         number = folds or task.header["num_folds"]
         inner = Splitting(number, seed=self.splitting.seed, time_limit=self.splitting.time_limit)
         outer = divide_images(self.dataset, self.delivery, self.name, self.splitting)
-        of_images, balance = divide_again(self.dataset, self.delivery, self.name, inner, outer, fold)
+        image_folds, balance = divide_again(self.dataset, self.delivery, self.name, inner, outer, fold)
         learned = (task.column["split"] == "train") & (task.column["fold"] != fold)
-        new = np.where(learned, of_images[task.samples["row"]], -1)
-        if empty := [inside for inside in range(number) if not (new == inside).any()]:
+        new = np.where(learned, image_folds[task.samples["row"]], -1)
+        if empty := [inner_fold for inner_fold in range(number) if not (new == inner_fold).any()]:
             raise MMLError(
                 f"{task.header['name']}: no labelled sample outside of fold {fold} is in the inner fold {empty[0]} of "
-                f"the division that {self.name} declares; take fewer inner folds, +nested~{fold}~{number - 1}, or give "
+                f"the division that {self.name} declares; use fewer inner folds, +nested~{fold}~{number - 1}, or give "
                 "the task folds, or a seed, of its own"
             )
         return hold_out(task, fold, number, new, balance)

@@ -17,9 +17,13 @@ from mml_lib.tasks.targets import Targets
 
 @dataclass(frozen=True)
 class Assignment:
-    """Split (train, test or unlabelled) and fold of each sample; fold -1 is in no fold.
+    """Splits and folds of the samples of a task.
 
-    `balance` is that of the `test` split and of `folds`, if groups were divided.
+    Args:
+        split: train, test or unlabelled, for each sample.
+        fold: fold of each sample; -1 without a fold.
+        num_folds: number of folds.
+        balance: balance of `test` and `folds`, if groups were divided.
     """
 
     split: list[str]
@@ -31,20 +35,20 @@ class Assignment:
 def assign(
     samples: Sequence[Sample], targets: Targets, name: str, splitting: Splitting, copies: Copies | None = None
 ) -> Assignment:
-    """Assign samples to a test split and folds, stratified over classes; groups and copies are kept together.
+    """Assign samples to a test split and folds, stratified over classes. Groups and copies stay together.
 
-    The `split` and `fold` values of the data set take precedence. A `val` split becomes fold 0, without folds the only
-    one. A task of the type `no_task` is unlabelled as a whole.
+    Splits and folds of the data set take precedence. A `val` split becomes fold 0; without other folds, it is the only
+    fold. All samples of a task of the type `no_task` are unlabelled.
 
     Args:
-        samples: of the data set, N.
-        targets: of all samples, N.
+        samples: samples of the data set (N).
+        targets: targets of all samples (N).
         name: name of the task, for errors.
         splitting: options of the split.
         copies: samples with identical images; None: images are not compared.
 
     Raises:
-        MMLError: a class or the groups are too few, the given folds do not fit, or copies cross them.
+        MMLError: there are too few groups, or the splits and folds of the data set are not valid.
     """
     if not TASK_TYPES[targets.task_type].is_learnable:
         return Assignment(["unlabelled"] * len(samples), [-1] * len(samples), 0)
@@ -56,11 +60,11 @@ def assign(
     open_, given_folds = split == "", bool((fold[labelled & (split != "test")] >= 0).any())
     if open_.any() and (split[labelled] != "").any():
         row = int(np.flatnonzero(open_)[0])
-        raise MMLError(f"{name}: sample '{samples[row].id}' has no split though others have one; fill the column")
+        raise MMLError(f"{name}: sample '{samples[row].id}' has no split, but others have one; fill the column")
     if open_.any():
         if not given_folds:
             fold = divider.divide(np.flatnonzero(open_))
-        # A test split beside given folds: the samples without a fold.
+        # If the data define folds, samples without a fold form the test split.
         split[open_] = np.where(fold[open_] < 0, "test", "train")
     if not (split == "train").any():
         raise MMLError(f"{name}: there is no training sample; put some in the split 'train', or set task_type: no_task")
@@ -76,14 +80,14 @@ def assign(
 
 
 def divided_by_reading(assignment: Assignment, version: int | None) -> dict[str, int]:
-    """Return the entry `group_division` of a header: the version of a division that the task's id does not cover.
+    """Return the entry `group_division` of a header: the version of a division, if the task's id does not cover it.
 
     Args:
         assignment: splits and folds of the task.
         version: version of divisions of groups; None: the id covers it.
 
     Returns:
-        Nothing where no groups were divided.
+        The entry; empty if no groups were divided.
     """
     return {"group_division": version} if version is not None and assignment.balance else {}
 
@@ -91,18 +95,18 @@ def divided_by_reading(assignment: Assignment, version: int | None) -> dict[str,
 def check_assignment(
     samples: Sequence[Sample], targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, copies: Copies | None
 ) -> None:
-    """Refuse splits and folds that groups, copies or classes do not fit.
+    """Refuse invalid splits and folds.
 
     Args:
-        samples: of the task, N.
-        targets: of all samples, N.
-        split: train, test or unlabelled, N.
-        fold: -1 where there is none, N.
-        name: the task, for errors.
+        samples: samples of the task (N).
+        targets: targets of all samples (N).
+        split: train, test or unlabelled, for each sample (N).
+        fold: fold of each sample (N); -1 without a fold.
+        name: name of the task, for errors.
         copies: samples with identical images; None: images are not compared.
 
     Raises:
-        MMLError: folds are empty, a group or a copy crosses them, or a class is in the test split only.
+        MMLError: a fold is empty, a group or a copy crosses folds or splits, or a class is in the test split only.
     """
     _check(samples, split, fold, name)
     if copies:
@@ -113,31 +117,31 @@ def check_assignment(
 
 def _check_tested(targets: Targets, split: np.ndarray, name: str) -> None:
     """Refuse a class that is tested on, but never trained on."""
-    tested, trained = (targets.presence[split == which].any(axis=0) for which in ("test", "train"))
+    tested, trained = (targets.presence[split == part].any(axis=0) for part in ("test", "train"))
     for label, lost in zip(targets.classes, tested & ~trained, strict=True):
         if lost:
             raise MMLError(f"{name}: the class '{label}' is in the test split only; put some of it into 'train'")
 
 
-def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, brought: str | None) -> None:
-    """Refuse a class that is validated on, but not trained on; of folds that were drawn here, warn of it.
+def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, fold_name: str | None) -> None:
+    """Refuse a class that is validated, but not trained on. If MML drew the folds, warn about it.
 
     Args:
-        targets: of all samples, N.
-        split, fold: of all samples, N.
-        name: the task, for errors.
-        brought: name of the fold `{}` in the data set; None: the data set defines no folds.
+        targets: targets of all samples (N).
+        split, fold: split and fold of each sample (N).
+        name: name of the task, for errors.
+        fold_name: name of the fold `{}` in the data set; None: the data set defines no folds.
 
     Raises:
-        MMLError: the first class.
+        MMLError: there is such a class. The error states the first one.
     """
     train = split == "train"
     for number in sorted(set(fold[train & (fold >= 0)].tolist())):
         held_out = train & (fold == number)
         lost = targets.presence[held_out].any(axis=0) & ~targets.presence[train & ~held_out].any(axis=0)
         labels = [label for label, is_lost in zip(targets.classes, lost.tolist(), strict=True) if is_lost]
-        if labels and brought:
-            place = brought.format(number)
+        if labels and fold_name:
+            place = fold_name.format(number)
             raise MMLError(
                 f"{name}: the class '{labels[0]}' is in {place} only, so that no network that {place} validates learns "
                 "it; put some of it into the other training samples, or leave it out"
@@ -145,24 +149,24 @@ def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name
         if labels:
             warn(
                 f"{name}: only fold {number} has the class {summarized(map(repr, labels))}; the network that it "
-                "validates does not learn it: add images, or take fewer folds"
+                "validates does not learn it: add images, or use fewer folds"
             )
 
 
 def _warn_of_one_value(targets: Targets, split: np.ndarray, name: str) -> None:
     values = targets.values[split == "train"]
     if TASK_TYPES[targets.task_type].has_values and len(values) > 1 and np.ptp(values) == 0:
-        warn(f"{name}: all training values are {values[0]:g}, so there is nothing to learn; mend the values")
+        warn(f"{name}: all training values are {values[0]:g}, so there is nothing to learn; correct the values")
 
 
 def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name: str) -> None:
-    """Refuse folds that are empty, and groups that cross folds or splits."""
+    """Refuse empty folds, and groups that cross folds or splits."""
     train = split == "train"
     numbers = sorted(set(fold[train & (fold >= 0)].tolist()))
     if numbers != list(range(len(numbers))) or not numbers:
         raise MMLError(f"{name}: the folds are {numbers}; they must be 0, 1, 2 … without a gap")
     if len(numbers) == 1 and (fold[train] == 0).all():
-        raise MMLError(f"{name}: every training sample is in fold 0, nothing is left to train on; use more folds")
+        raise MMLError(f"{name}: all training samples are in fold 0, so that none are left to train on; use more folds")
     homes: dict[str, tuple[str, int]] = {}
     for sample, *home in zip(samples, split.tolist(), fold.tolist(), strict=True):
         if sample.group is None or home[0] == "unlabelled":

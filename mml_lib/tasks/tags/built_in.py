@@ -91,10 +91,10 @@ def hold_out(
         balance: balance of the new folds, if groups were divided.
     """
     split = task.column["split"]
-    inside = (split == "train") & (task.column["fold"] == fold)
+    in_fold = (split == "train") & (task.column["fold"] == fold)
     words = f"fold {fold} became the test split, the rest was split into {number} folds"
-    new_split = np.where(inside, "test", split)
-    return task.changed(words, new_split, new, keep=inside | (split != "test"), num_folds=number, balance=balance)
+    new_split = np.where(in_fold, "test", split)
+    return task.changed(words, new_split, new, keep=in_fold | (split != "test"), num_folds=number, balance=balance)
 
 
 def _splitting(task: TaskDescription, folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Splitting:
@@ -110,7 +110,7 @@ def _plan_subset(shape: Shape, fraction: float, seed: int = 0) -> Shape:
 @register_tag("subset", plan=_plan_subset, keeps_classes=True, axis=SAMPLES)
 def subset(task: TaskDescription, fraction: float, seed: int = 0) -> TaskDescription:
     """A share of the training samples, stratified in each fold; the same test split."""
-    keep = _thinned(task, seed, lambda there: there * fraction)
+    keep = _thinned(task, seed, lambda counts: counts * fraction)
     return task.changed(f"{fraction:g} of the training samples, seed {seed}", keep=keep)
 
 
@@ -122,10 +122,10 @@ def _plan_shrink_train(shape: Shape, number: int, seed: int = 0) -> Shape:
 @register_tag("shrink_train", plan=_plan_shrink_train, keeps_classes=True, axis=SAMPLES)
 def shrink_train(task: TaskDescription, number: int, seed: int = 0) -> TaskDescription:
     """A number of training samples, stratified in each fold; the same test split."""
-    there = task.header["num_samples"].get("train", 0)
-    if number > there:
-        raise MMLError(f"{task.header['name']}: the tag 'shrink_train' asks for {number} samples of {there}")
-    keep = _thinned(task, seed, lambda there: there * (number / there.sum()))
+    available = task.header["num_samples"].get("train", 0)
+    if number > available:
+        raise MMLError(f"{task.header['name']}: the tag 'shrink_train' asks for {number} of {available} samples")
+    keep = _thinned(task, seed, lambda counts: counts * (number / counts.sum()))
     return task.changed(f"{number} training samples, seed {seed}", keep=keep)
 
 
@@ -137,32 +137,32 @@ def _plan_shrink_equal(shape: Shape, per_class: int, seed: int = 0) -> Shape:
 @register_tag("shrink_equal", plan=_plan_shrink_equal, keeps_classes=True, axis=EQUAL_SAMPLES)
 def shrink_equal(task: TaskDescription, per_class: int, seed: int = 0) -> TaskDescription:
     """The same number of training samples for each class, in proportion to each fold; the same test split."""
-    for label, there in task.header["class_occ"].items():
-        if there < per_class:
+    for label, available in task.header["class_occ"].items():
+        if available < per_class:
             raise MMLError(
                 f"{task.header['name']}: the tag 'shrink_equal' asks for {per_class} samples of '{label}', "
-                f"which has {there}"
+                f"which has {available}"
             )
-    keep = _thinned(task, seed, lambda there: there * (per_class / there.sum(axis=0)))
+    keep = _thinned(task, seed, lambda counts: counts * (per_class / counts.sum(axis=0)))
     return task.changed(f"{per_class} training samples of each class, seed {seed}", keep=keep)
 
 
-def _thinned(task: TaskDescription, seed: int, wanted: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return a mask of samples: of each stratum in each fold of the training samples a share, the rest whole.
+def _thinned(task: TaskDescription, seed: int, target_counts: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return a mask of the samples to keep: a share of each stratum of each fold, and all samples outside of training.
 
     Args:
-        task: what is thinned.
+        task: the task.
         seed: seed of the choice.
-        wanted: gives the numbers to keep, not yet whole, for those that are there (folds×strata).
+        target_counts: function from the number of samples (folds×strata) to the number to keep, not yet rounded.
     """
     rng = np.random.default_rng(seed)
     split = task.column["split"]
     train = np.flatnonzero(split == "train")
     _, fold = np.unique(task.column["fold"][train], return_inverse=True)
     _, stratum = np.unique(task.targets.take(train).strata(task.groups[train], 1), return_inverse=True)
-    there = np.zeros((fold.max() + 1, stratum.max() + 1), dtype=int)
-    np.add.at(there, (fold, stratum), 1)
-    number = _rounded(wanted(there))
+    counts = np.zeros((fold.max() + 1, stratum.max() + 1), dtype=int)
+    np.add.at(counts, (fold, stratum), 1)
+    number = _rounded(target_counts(counts))
     keep = split != "train"
     for k, s in np.argwhere(number):
         keep[rng.choice(train[(fold == k) & (stratum == s)], number[k, s], replace=False)] = True
@@ -170,16 +170,16 @@ def _thinned(task: TaskDescription, seed: int, wanted: Callable[[np.ndarray], np
 
 
 def _rounded(share: np.ndarray) -> np.ndarray:
-    """Return shares (folds×strata) as whole numbers with the same sum, rows and columns near to theirs.
+    """Return shares (folds×strata) as whole numbers with the same sum, and similar sums of rows and columns.
 
-    A stratum ends less than one above its share; each step goes where cell, fold and stratum lag most.
+    Each step adds one where cell, fold and stratum lag most. A stratum exceeds its share by less than one.
     """
     number = np.floor(share + 1e-9).astype(int)
     for _ in range(round(share.sum()) - number.sum()):
         lag = np.round(share - number, 9)
-        of_stratum = lag.sum(axis=0)
-        below = (lag > 0) & (of_stratum > 0)
-        gain = lag + lag.sum(axis=1, keepdims=True) + of_stratum
+        stratum_lag = lag.sum(axis=0)
+        below = (lag > 0) & (stratum_lag > 0)
+        gain = lag + lag.sum(axis=1, keepdims=True) + stratum_lag
         number[np.unravel_index(np.where(below, gain, -np.inf).argmax(), gain.shape)] += 1
     return number
 
@@ -212,17 +212,17 @@ def _plan_subclass(shape: Shape, *classes: str) -> Shape:
 def subclass(task: TaskDescription, *classes: str) -> TaskDescription:
     """Some of the classes, in all splits; unlabelled samples are kept."""
     try:
-        chosen = {class_of_tag(label, task.targets.classes) for label in classes}
+        names = {class_of_tag(label, task.targets.classes) for label in classes}
     except MMLError as error:
         raise MMLError(f"{task.header['name']}: the tag 'subclass': {error}") from error
-    kept = [label for label in task.targets.classes if label in chosen]
-    if len(kept) < 2:
-        raise MMLError(f"{task.header['name']}: the tag 'subclass' takes two classes or more, not '{kept[0]}' alone")
-    number = np.array([kept.index(label) if label in kept else -1 for label in task.targets.classes])
+    selected = [label for label in task.targets.classes if label in names]
+    if len(selected) < 2:
+        raise MMLError(f"{task.header['name']}: the tag 'subclass' takes two classes or more, not only '{selected[0]}'")
+    number = np.array([selected.index(label) if label in selected else -1 for label in task.targets.classes])
     values = task.targets.values
     keep = (values < 0) | (number[values] >= 0)
-    targets = replace(task.targets, classes=kept, values=np.where(values < 0, -1, number[values]))
-    return task.changed(f"the classes {', '.join(kept)} only", targets=targets, keep=keep)
+    targets = replace(task.targets, classes=selected, values=np.where(values < 0, -1, number[values]))
+    return task.changed(f"the classes {', '.join(selected)} only", targets=targets, keep=keep)
 
 
 def _plan_redistribute(shape: Shape, *shares: float) -> Shape:

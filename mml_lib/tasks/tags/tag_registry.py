@@ -191,10 +191,10 @@ def apply_tag(
     Args:
         task: the task without the tag.
         text: the tag with its arguments.
-        function: takes the place of the tag's own function; None: that one.
+        function: function to use instead of the tag's own; None: the tag's own.
 
     Raises:
-        MMLError: the tag cannot be put on the task, leaves too little of it, or gives another shape than it planned.
+        MMLError: the tag does not fit the task, leaves too few samples, or gives another shape than planned.
     """
     tag, arguments = parse_tag(text)
     planned = plan_tag(Shape.of(task.header), text)
@@ -204,25 +204,25 @@ def apply_tag(
             f"the tag '{text}' leaves no training sample of the class '{label}' in {task.header['name']}; "
             "choose more samples"
         )
-    if rest := emptied(tagged, planned):
-        raise MMLError(f"the tag '{text}' leaves no {rest} in {task.header['name']}; choose more samples")
+    if lacking := lacking_samples(tagged, planned):
+        raise MMLError(f"the tag '{text}' leaves no {lacking} in {task.header['name']}; choose more samples")
     if (actual := Shape.of(tagged.header)) != planned:
-        raise MMLError(f"the tag '{text}' gives {actual}, but planned {planned}; mend the tag's plan")
+        raise MMLError(f"the tag '{text}' gives {actual}, but planned {planned}; correct the tag's plan")
     return tagged
 
 
 def lost_class(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     """Return the first class that has lost its training samples, by the headers of two tasks.
 
-    A class may go together with its samples.
+    Classes that the second task does not have are ignored.
     """
     counts = before["class_occ"]
     lost = (label for label in after["classes"] if counts.get(label) and not after["class_occ"][label])
     return next(lost, None)
 
 
-def emptied(task: "TaskDescription", planned: Shape) -> str | None:
-    """Return the first planned kind of sample that a task lacks."""
+def lacking_samples(task: "TaskDescription", planned: Shape) -> str | None:
+    """Return the first planned kind of samples that a task lacks; None if it has all."""
     folds = task.column["fold"][task.column["split"] == "train"].tolist()
     if planned.num_folds and not folds:
         return "training sample"
@@ -230,9 +230,9 @@ def emptied(task: "TaskDescription", planned: Shape) -> str | None:
         if fold not in folds:
             return f"sample of fold {fold}"
         if all(other == fold for other in folds):
-            return f"training sample beside fold {fold}"
-    there = task.header["num_samples"]
-    for split, kept in (("test", planned.has_test), ("unlabelled", planned.has_unlabelled)):
-        if kept and split not in there:
+            return f"training sample outside of fold {fold}"
+    numbers = task.header["num_samples"]
+    for split, is_planned in (("test", planned.has_test), ("unlabelled", planned.has_unlabelled)):
+        if is_planned and split not in numbers:
             return f"{split} sample"
     return None

@@ -65,7 +65,7 @@ def test_edited_reader_makes_another_data_set(tmp_path: Path):
     creator = CREATORS["image_folder"]
 
     def name() -> str:
-        return creator.dataset_name(creator.identity(task, creator.look(task)))
+        return creator.dataset_name(creator.identity(task, creator.planned_survey(task)))
 
     plain = name()
     plugin_of_the_guide(tmp_path, "reader_that_is_edited")

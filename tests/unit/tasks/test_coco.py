@@ -144,7 +144,7 @@ def test_splits_have_files_and_folders_of_their_own(tmp_path: Path):
     delivery = deliver("coco", tmp_path / "own", **arguments)
     assert sample_fields(delivery, "split") == ["train"] * 3 + ["val"] * 2
     assert delivery.samples[0].id == "train2017/p0_0.png"
-    survey = CREATORS["coco"].look(Task(creator="coco", path=str(tmp_path / "own"), **arguments))
+    survey = CREATORS["coco"].planned_survey(Task(creator="coco", path=str(tmp_path / "own"), **arguments))
     assert (survey.folds, survey.has_test, survey.task_type) == (1, False, "semantic_segmentation")
 
 

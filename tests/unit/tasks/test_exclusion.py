@@ -103,7 +103,7 @@ def test_other_samples_keep_their_split_and_fold(tmp_path: Path):
 @pytest.mark.parametrize(
     ("ids", "line"),
     [
-        (["0", "x"], "1 samples that classification does not have .'x'.*this very task"),
+        (["0", "x"], "1 samples that classification does not have .'x'.*this task"),
         ([str(number) for number in range(0, 30, 4)], "no training sample of the class 'naevus'"),
         ([str(number) for number in range(30) if number % 4 == 3 and number % 5 != 4], "no test sample"),
     ],

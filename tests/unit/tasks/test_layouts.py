@@ -23,7 +23,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def survey(root: Path, **arguments: Any):
-    return CREATORS["image_folder"].look(Task(creator="image_folder", path=str(root), **arguments))
+    return CREATORS["image_folder"].planned_survey(Task(creator="image_folder", path=str(root), **arguments))
 
 
 # --- layout -----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def survey(creator: str, **arguments: Any):
-    return CREATORS[creator].look(Task(creator=creator, **arguments))
+    return CREATORS[creator].planned_survey(Task(creator=creator, **arguments))
 
 
 def made(creator: str, tmp_path: Path, **arguments: Any) -> Delivery:

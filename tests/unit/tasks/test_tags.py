@@ -300,7 +300,7 @@ def test_tags_are_refused_by_task_types_that_they_are_not_for(kind: str, tag: st
 
 
 IMPOSSIBLE = {
-    "shrink_train~73": "t: the tag 'shrink_train' asks for 73 samples of 72",
+    "shrink_train~73": "t: the tag 'shrink_train' asks for 73 of 72 samples",
     "shrink_equal~25": "t: the tag 'shrink_equal' asks for 25 samples of 'a',.*24",
     "subclass~a~bb": "t: the tag 'subclass':.*class 'bb', did you mean 'b'?",
     "subclass~a~7": "t: the tag 'subclass':.*class '7'; known: a, b, c",
@@ -309,7 +309,7 @@ IMPOSSIBLE = {
     "subset~0.2+subset~0.1": "'subset~0.1'.*class '[abc]'",
     "shrink_train~3+shrink_equal~1+nested~0": "t: the class '[abc]' has 1 image .*, 3 folds need .*; add images, or",
     "shrink_equal~2+nested~0~5": "t: the class 'a' has [12].*fold 0 .*, 5 folds.*least 5",
-    "redistribute~0.999~0.001": "t: .*0.001 of 72 images.*take a larger one",
+    "redistribute~0.999~0.001": "t: .*0.001 of 72 images.*set a larger one",
 }
 
 
