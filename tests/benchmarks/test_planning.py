@@ -129,11 +129,11 @@ rule finish_exp:
 def plan(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, float, str]:
     """Return seconds of processors, peak memory in MB and words of a dry run."""
     command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(snakefile), *arguments]
-    with open(folder / "said", "w+") as said:
-        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
+    with open(folder / "said", "w+") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-        said.seek(0)
-        words = said.read()
+        output.seek(0)
+        words = output.read()
     assert status == 0, words[-2000:]
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, words
 
@@ -151,12 +151,12 @@ def test_planning_a_large_study_costs_no_more_than_plain_snakemake(tmp_path: Pat
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
     memory: dict[str, float] = {}
     for _ in range(3 if RUNS < 1000 else 1):
-        took, memory["ours"], said = plan(ours, REPOSITORY / "Snakefile", *profile, "--configfile", "study.yaml")
+        took, memory["ours"], output = plan(ours, REPOSITORY / "Snakefile", *profile, "--configfile", "study.yaml")
         seconds["ours"].append(took)
-        steps = 1 + int(re.search(r"to do: ([\d,]+) steps", said)[1].replace(",", ""))  # and the target
-        took, memory["plain"], said = plan(plain, plain / "Snakefile", *profile)
+        steps = 1 + int(re.search(r"to do: ([\d,]+) steps", output)[1].replace(",", ""))  # and the target
+        took, memory["plain"], output = plan(plain, plain / "Snakefile", *profile)
         seconds["plain"].append(took)
-        assert int(re.search(r"\ntotal +(\d+)", said)[1]) == steps
+        assert int(re.search(r"\ntotal +(\d+)", output)[1]) == steps
     with_shell, _, _ = plan(plain, plain / "shell.smk", *profile)
     name, of = f"planning {steps:,} steps", "plain Snakemake"
     figures.record(f"{name}: seconds", statistics.median(seconds["ours"]), "s", by="processor")

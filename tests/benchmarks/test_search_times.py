@@ -94,13 +94,13 @@ def snakemake(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, fl
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *arguments]
     command += ["--profile", str(REPOSITORY / "profiles/default"), "--cores", "2"]
     env = os.environ | {"MML_DATA_PATH": str(folder / "data"), "MML_RESULTS_PATH": str(folder / "results")}
-    with open(folder / "said", "w+") as said:
+    with open(folder / "said", "w+") as printed:
         started = time.monotonic()
-        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, env=env)
+        process = subprocess.Popen(command, cwd=folder, stdout=printed, stderr=subprocess.STDOUT, env=env)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - started
-        said.seek(0)
-        output = said.read()
+        printed.seek(0)
+        output = printed.read()
     assert status == 0, output[-2000:]
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
 

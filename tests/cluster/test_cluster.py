@@ -11,7 +11,7 @@ from tests.support.cluster_studies import TESTED, OnCluster, slow, write_slow
 from tests.support.killed_trainings import checkpoints, comparable
 from tests.support.messages import mentions
 from tests.support.places import REPOSITORY
-from tests.support.slurm_cluster import asked, described, jobs_of
+from tests.support.slurm_cluster import described, jobs_of, slurm
 from tests.support.workplaces import Workplace, kill, wait_for
 
 pytestmark = pytest.mark.cluster
@@ -77,10 +77,10 @@ def site_profile(workplace: OnCluster, tmp_path: Path, monkeypatch: pytest.Monke
 def test_study_submits_one_job_per_network_with_what_its_steps_ask_for(workplace: OnCluster):
     mode = TESTED["mode"] | {"folds": [0]}
     workplace.write(TESTED | {"mode": mode, "trainer": {"max_epochs": 1, "accelerator": "auto"}})
-    said = workplace.run("--set-resources", "train_fold:slurm_partition=gpu")
+    output = workplace.run("--set-resources", "train_fold:slurm_partition=gpu")
     assert workplace.files("results/tiny/RESULTS/train.csv")
     submitted = {rule: len(jobs_of(workplace.folder, rule)) for rule in ("train_fold", "predict_fold", "")}
-    assert submitted == {"train_fold": 1, "predict_fold": 0, "": 4}, said
+    assert submitted == {"train_fold": 1, "predict_fold": 0, "": 4}, output
     job = described(next(iter(jobs_of(workplace.folder, "train_fold"))))
     assert (job["Partition"], job["TimeLimit"], job["MinMemoryNode"]) == ("gpu", "00:45:00", "4000M")
     assert job["TresPerJob"] == "gres:gpu:1"
@@ -96,9 +96,9 @@ def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
     job = training(workplace)
     kill(process)
     again = workplace.start()
-    said, _ = again.communicate(timeout=600)
-    assert again.returncode == 0, said
-    assert mentions(said, "waiting for SLURM jobs", f"{job} (running)")
+    output, _ = again.communicate(timeout=600)
+    assert again.returncode == 0, output
+    assert mentions(output, "waiting for SLURM jobs", f"{job} (running)")
     assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
     assert epochs(workplace) == EPOCHS
     assert comparable(workplace) == comparable(undisturbed)
@@ -111,10 +111,10 @@ def test_job_of_two_networks_that_comes_back_goes_on_with_what_is_not_done(workp
     wait_for(lambda: workplace.files("results/tiny/MODELS/*/*.json") and len(checkpoints(workplace)) > 2)
     (trained,) = workplace.files("results/tiny/MODELS/*/*.json")
     (job,) = running(workplace, "train_fold")
-    asked("scancel", "--signal=USR1", job)
+    slurm("scancel", "--signal=USR1", job)
     wait_for(lambda: int(described(job)["Restarts"]) == 1)
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
     assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
     assert jobs_of(workplace.folder, "predict_fold") == {}
     assert len(workplace.files("results/tiny/METRICS/*/*/test.json")) == 2
@@ -125,9 +125,9 @@ def test_job_of_two_networks_that_comes_back_goes_on_with_what_is_not_done(workp
 def test_lack_of_memory_is_mended_by_a_retry_that_asks_for_more(workplace: OnCluster, one: dict[str, Any]):
     short = {"trainer": {"max_epochs": 1, "accelerator": "cpu"}}
     workplace.write(one | short | {"resources": TESTED["resources"] | {"train_fold": {"threads": 1, "mem_mb": 450}}})
-    said = workplace.run()
+    output = workplace.run()
     first, second = jobs_of(workplace.folder, "train_fold")
-    assert "trying again: " in said
+    assert "trying again: " in output
     assert [described(job)["MinMemoryNode"] for job in sorted((first, second), key=int)] == ["450M", "900M"]
     assert [described(job)["TimeLimit"] for job in sorted((first, second), key=int)] == ["04:00:00", "08:00:00"]
 
@@ -139,11 +139,11 @@ def test_study_goes_on_without_a_cancelled_job_and_says_in_the_end_what_failed(
     process = workplace.start("--retries", "0")
     wait_for(lambda: len(running(workplace, "train_fold")) == 2 and checkpoints(workplace))
     lost, kept = running(workplace, "train_fold")
-    asked("scancel", lost)
-    said, _ = process.communicate(timeout=600)
+    slurm("scancel", lost)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode != 0
     assert jobs_of(workplace.folder, "train_fold") == {lost: "CANCELLED", kept: "COMPLETED"}
-    summary = said[said.index("failed: 1 step") :]
+    summary = output[output.index("failed: 1 step") :]
     line = re.search(r"  train_fold task=stripes .*", summary)[0]
     assert f"SLURM job {lost} cancelled" in line
     log = re.search(r"log: (\S+?),", line)[1]
@@ -152,12 +152,12 @@ def test_study_goes_on_without_a_cancelled_job_and_says_in_the_end_what_failed(
 
 def test_step_that_fails_is_named_with_its_error_in_the_end(workplace: OnCluster, one: dict[str, Any]):
     workplace.write(one | {"optimizer": {"preset": "adamw", "lr": 1e30}, "lr_scheduler": "none"})
-    said = workplace.run("--retries", "0", fails=True)
-    summary = said[said.index("failed: 1 step") :]
+    output = workplace.run("--retries", "0", fails=True)
+    summary = output[output.index("failed: 1 step") :]
     assert re.search(r"  train_fold task=stripes \S+ fold=0: .* became (nan|inf).* SLURM job \d+ failed", summary)
 
 
 def test_step_that_no_node_can_take_is_told_in_the_words_of_slurm(workplace: OnCluster, one: dict[str, Any]):
-    said = workplace.run("--retries", "1", "--set-resources", "train_fold:mem_mb=100000", fails=True)
-    summary = said[said.index("failed: 1 step") :]
+    output = workplace.run("--retries", "1", "--set-resources", "train_fold:mem_mb=100000", fails=True)
+    summary = output[output.index("failed: 1 step") :]
     assert mentions(summary, "fold=0: ", "SLURM", ": Memory specification can not be satisfied")

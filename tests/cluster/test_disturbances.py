@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.cluster_studies import TESTED, OnCluster, slow, write_slow
 from tests.support.killed_trainings import checkpoints, comparable, leftovers
-from tests.support.slurm_cluster import Cluster, asked, described
+from tests.support.slurm_cluster import Cluster, described, slurm
 from tests.support.workplaces import Workplace, wait_for
 
 pytestmark = pytest.mark.cluster
@@ -38,7 +38,7 @@ class Disturbed:
     """The study after all that has happened to it."""
 
     place: OnCluster
-    said: str
+    output: str
     jobs: Callable[[int], list[str]]
 
     def epochs(self, fold: int) -> int:
@@ -46,14 +46,14 @@ class Disturbed:
         (log,) = self.place.files(f"results/tiny/LOGS/train_fold/*fold{fold}.log")
         return log.read_text().count(f" of {EPOCHS}: ")
 
-    def told(self, job: str) -> str:
+    def log(self, job: str) -> str:
         """Return the log of all starts of a job."""
         (log,) = self.place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*/{job}.log")
         return log.read_text()
 
     def too_slow(self) -> list[str]:
         """Return the jobs that a busy machine left no time for an epoch before their limit: failures, and retried."""
-        return [job for job in self.jobs(LIMITED) if "stopped before its first epoch was finished" in self.told(job)]
+        return [job for job in self.jobs(LIMITED) if "stopped before its first epoch was finished" in self.log(job)]
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +78,19 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
 
     process = place.start("--set-resources", by_fold("slurm_partition", PARTITIONS), by_fold("runtime", MINUTES))
     wait_for(lambda: len({path.parent for path in checkpoints(place)}) == 8)
-    asked("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
-    asked("scancel", "--signal=USR1", *jobs(ANNOUNCED))
-    asked("scontrol", "update", f"JobId={jobs(STRANDED)[0]}", "Requeue=0")
+    slurm("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
+    slurm("scancel", "--signal=USR1", *jobs(ANNOUNCED))
+    slurm("scontrol", "update", f"JobId={jobs(STRANDED)[0]}", "Requeue=0")
     # All that the two trainings that may not be preempted leave of the node.
     urgent = ("--partition=urgent", "--cpus-per-task=30", "--mem=100", "--no-requeue", "--output=/dev/null")
-    job = asked("sbatch", "--parsable", *urgent, "--wrap=sleep 600")
+    job = slurm("sbatch", "--parsable", *urgent, "--wrap=sleep 600")
     wait_for(lambda: described(job)["JobState"] == "RUNNING")
     cluster.crash_node("n2")
     wait_for(lambda: described(jobs(CRASHED)[0])["NodeList"] == "n1")
     cluster.start_node("n2")
-    said, _ = process.communicate(timeout=1200)
-    assert process.returncode == 0, said
-    return Disturbed(place, said, jobs)
+    output, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, output
+    return Disturbed(place, output, jobs)
 
 
 @pytest.mark.parametrize("fold", range(8), ids=NAMES)
@@ -104,14 +104,14 @@ def test_training_ends_as_if_nothing_had_happened(disturbed: Disturbed, undistur
 def test_training_goes_before_its_limit_between_two_epochs(disturbed: Disturbed, fold: int):
     (job,) = set(disturbed.jobs(fold)) - set(disturbed.too_slow())
     assert int(described(job)["Restarts"]) >= 1
-    said = re.findall(r"returns to the queue after epoch=(\d+)", disturbed.told(job))
-    assert int(said[-1]) + 1 + disturbed.epochs(fold) == EPOCHS, "no epoch was done twice"
+    output = re.findall(r"returns to the queue after epoch=(\d+)", disturbed.log(job))
+    assert int(output[-1]) + 1 + disturbed.epochs(fold) == EPOCHS, "no epoch was done twice"
 
 
 def test_pre_empted_training_uses_its_grace_to_return_to_the_queue(disturbed: Disturbed):
     (job,) = disturbed.jobs(GRACEFUL)
     assert described(job)["Restarts"] == "1"
-    assert "returns to the queue after" in disturbed.told(job)
+    assert "returns to the queue after" in disturbed.log(job)
 
 
 @pytest.mark.parametrize(("fold", "state"), [(SPOT, "PREEMPTED"), (STRANDED, "NODE_FAIL")])
@@ -122,7 +122,7 @@ def test_training_that_slurm_does_not_put_back_is_submitted_again_and_asks_for_n
     assert described(first)["JobState"] == state
     assert described(second)["TimeLimit"] == described(first)["TimeLimit"]
     reason = state.lower().replace("_", " ")
-    assert f"SLURM job {first} ({reason}) does not come back: submitted again" in disturbed.said
+    assert f"SLURM job {first} ({reason}) does not come back: submitted again" in disturbed.output
 
 
 @pytest.mark.parametrize("fold", [BACK, CRASHED], ids=["preempted", "node crashed"])
@@ -134,6 +134,6 @@ def test_training_that_slurm_itself_puts_back_is_one_job(disturbed: Disturbed, f
 def test_training_that_runs_into_its_limit_is_retried(disturbed: Disturbed):
     first, _ = disturbed.jobs(OVERDUE)
     assert described(first)["JobState"] == "TIMEOUT"
-    failures = disturbed.said.count("trying again: ") - len(disturbed.too_slow())
+    failures = disturbed.output.count("trying again: ") - len(disturbed.too_slow())
     assert failures == 1, "of all that happened this alone is a failure"
-    assert f"SLURM job {first} timeout" in disturbed.said
+    assert f"SLURM job {first} timeout" in disturbed.output

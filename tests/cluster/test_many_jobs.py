@@ -17,7 +17,7 @@ from tests.support.cluster_studies import OPTIONS, TESTED
 from tests.support.counted_plan import STUDY
 from tests.support.places import REPOSITORY
 from tests.support.pretended_jobs import EXECUTED
-from tests.support.slurm_cluster import Cluster, asked, completed
+from tests.support.slurm_cluster import Cluster, completed, slurm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.thorough]
 
@@ -69,15 +69,16 @@ def test_no_job_of_thousands_is_lost_or_doubled(cluster: Cluster, tmp_path: Path
     finally:
         process.kill()
     seconds = time.monotonic() - began
-    said = (tmp_path / "log.txt").read_text()
-    assert status == 0, said[-4000:]
-    rows = [line.split("|") for line in asked("squeue", "--noheader", "--states=all", "--format=%i|%Z|%k").splitlines()]
+    output = (tmp_path / "log.txt").read_text()
+    assert status == 0, output[-4000:]
+    rows = [line.split("|") for line in slurm("squeue", "--noheader", "--states=all", "--format=%i|%Z|%k").splitlines()]
     submitted = {row[0]: row[2] for row in rows if row[1] == str(tmp_path)}
     ended = completed()
     with capsys.disabled():
         print(
             f"\n{len(submitted)} jobs in {seconds:.0f} s, {len(submitted) / seconds:.1f} a second; "
-            f"{said.count('trying again: ')} tried again, {said.count('is submitted once it does')} submissions waited"
+            f"{output.count('trying again: ')} tried again, "
+            f"{output.count('is submitted once it does')} submissions waited"
         )
     assert [name for name, number in Counter(submitted.values()).items() if number > 1] == []
     assert sum(name.startswith("rule_train_fold-") for name in submitted.values()) == len(seeds) * FOLDS

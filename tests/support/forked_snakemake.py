@@ -92,10 +92,10 @@ class RunningSnakemake:
         """Return the output up to its end, and nothing; a process that takes too long is killed."""
         limit = threading.Timer(timeout, self.kill)
         limit.start()
-        said = self.stdout.read()
+        output = self.stdout.read()
         limit.cancel()
         self.wait()
-        return said, None
+        return output, None
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -10,8 +10,8 @@ from PIL import Image
 from mml_lib.tasks.dataset import Delivery
 
 
-def lay(root: Path, *names: str) -> Path:
-    """Write an image of 2×2 pixels for each name, different from the others; in a folder `mask`, of 0 and 1."""
+def images_of(root: Path, *names: str) -> Path:
+    """Write a different image of 2×2 pixels for each name; in a folder `mask`, a mask of 0 and 1. Return the folder."""
     for name in names:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -106,8 +106,8 @@ class Cluster:
         for node in ("n1", "n2"):
             self.start_node(node)
         deadline = time.monotonic() + 120
-        while set(asked("sinfo", "--noheader", "--Node", "--format=%T").split()) != {"idle"}:
-            assert time.monotonic() < deadline, asked("sinfo")
+        while set(slurm("sinfo", "--noheader", "--Node", "--format=%T").split()) != {"idle"}:
+            assert time.monotonic() < deadline, slurm("sinfo")
             time.sleep(0.2)
         threading.Thread(target=self._hurry, daemon=True).start()
 
@@ -135,39 +135,39 @@ class Cluster:
 
     def crash_node(self, node: str) -> None:
         """Kill all that runs on a node, and wait until the controller misses it."""
-        jobs = asked("squeue", "--noheader", "--states=RUNNING", f"--nodelist={node}", "--format=%i").split()
+        jobs = slurm("squeue", "--noheader", "--states=RUNNING", f"--nodelist={node}", "--format=%i").split()
         _kill_all([f"slurmd -N {node}", *(f"slurmstepd: [{job}." for job in jobs)], [node])
         deadline = time.monotonic() + 120
-        while not asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").startswith("down"):
-            assert time.monotonic() < deadline, asked("sinfo")
+        while not slurm("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").startswith("down"):
+            assert time.monotonic() < deadline, slurm("sinfo")
             time.sleep(0.2)
 
     @staticmethod
     def drain_node(node: str) -> None:
         """Let a node end its jobs and take no others, and wait until it has ended them."""
-        asked("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+        slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
         deadline = time.monotonic() + 120
-        while asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").split()[:1] != ["drained"]:
-            assert time.monotonic() < deadline, asked("sinfo")
+        while slurm("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").split()[:1] != ["drained"]:
+            assert time.monotonic() < deadline, slurm("sinfo")
             time.sleep(0.2)
 
     @staticmethod
     def resume_node(node: str) -> None:
-        asked("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
     def _hurry(self) -> None:
         """Start requeued jobs at once: SLURM keeps each for two minutes."""
         while not self._ended.wait(0.5):
-            for line in asked("squeue", "--noheader", "--states=PENDING", "--format=%i %r").splitlines():
+            for line in slurm("squeue", "--noheader", "--states=PENDING", "--format=%i %r").splitlines():
                 job, reason = line.split(maxsplit=1)
                 if reason == "BeginTime":
-                    asked("scontrol", "update", f"JobId={job}", "StartTime=now")
+                    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def stop(self) -> None:
         self._ended.set()
-        asked("scancel", "--user=root")
+        slurm("scancel", "--user=root")
         deadline = time.monotonic() + 20
-        while asked("squeue", "--noheader") and time.monotonic() < deadline:
+        while slurm("squeue", "--noheader") and time.monotonic() < deadline:
             time.sleep(0.2)
         for name in ("slurmd-n1", "slurmd-n2", "slurmctld", "munged"):
             self._end(self.folder / f"{name}.pid")
@@ -197,14 +197,14 @@ def _kill_all(daemons: list[str], nodes: list[str]) -> None:
                 process.kill()
 
 
-def asked(*command: str) -> str:
+def slurm(*command: str) -> str:
     """Return the output of a command of SLURM."""
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def jobs_of(folder: Path, rule: str = "", states: str = "all") -> dict[str, str]:
     """Return the states of the jobs that were submitted from a folder, for a rule."""
-    lines = asked("squeue", "--noheader", f"--states={states}", "--format=%i|%T|%Z|%k").splitlines()
+    lines = slurm("squeue", "--noheader", f"--states={states}", "--format=%i|%T|%Z|%k").splitlines()
     rows = [line.split("|") for line in lines]
     return {row[0]: row[1] for row in rows if row[2] == str(folder) and row[3].startswith(f"rule_{rule}")}
 
@@ -212,10 +212,10 @@ def jobs_of(folder: Path, rule: str = "", states: str = "all") -> dict[str, str]
 def completed() -> dict[str, str]:
     """Return the states of the jobs that have ended, by the record of SLURM that `sacct` reads."""
     file = re.search(r"JobCompLoc=(.*)", (ETC / "slurm.conf").read_text())[1]
-    lines = asked("sacct", "--completion", f"--file={file}", "--noheader", "--parsable2", "--format=JobID,State")
+    lines = slurm("sacct", "--completion", f"--file={file}", "--noheader", "--parsable2", "--format=JobID,State")
     return dict(line.split("|") for line in lines.splitlines())
 
 
 def described(job: str) -> dict[str, str]:
     """Return the properties of a job from `scontrol`."""
-    return dict(word.split("=", 1) for word in asked("scontrol", "show", "job", job).split() if "=" in word)
+    return dict(word.split("=", 1) for word in slurm("scontrol", "show", "job", job).split() if "=" in word)

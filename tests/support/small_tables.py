@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.tasks.dataset import Delivery
-from tests.support.image_folders import lay
+from tests.support.image_folders import images_of
 from tests.support.plans import deliver
 
 
 def write(root: Path, text: str, **encoding: Any) -> Path:
     """Write a table beside images x.png to z.png, and more of them below `img/`."""
-    lay(root, *(f"{place}{name}.png" for name in "xyz" for place in ("", "img/", "img/deep/", "mask/")))
+    images_of(root, *(f"{place}{name}.png" for name in "xyz" for place in ("", "img/", "img/deep/", "mask/")))
     (root / "table.csv").write_bytes(text.encode(**({"encoding": "utf-8"} | encoding)))
     return root / "table.csv"
 

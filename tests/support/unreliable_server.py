@@ -18,7 +18,7 @@ def checksum(body: bytes) -> str:
 
 
 class Server(ThreadingHTTPServer):
-    """A server of one file that misbehaves as configured; `asked` keeps the headers of each request."""
+    """A server of one file that misbehaves as configured; `requests` contains the headers of each request."""
 
     daemon_threads = True
 
@@ -34,11 +34,11 @@ class Server(ThreadingHTTPServer):
         self.span = 10 * len(BODY)  # bytes it gives for a range at most
         self.length = True
         self.chunked = False
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
 
     @property
     def starts(self) -> list[str | None]:
-        return [headers.get("Range") for headers in self.asked]
+        return [headers.get("Range") for headers in self.requests]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
-        server.asked.append(dict(self.headers))
+        server.requests.append(dict(self.headers))
         if server.statuses:
             self.send_error(server.statuses.pop(0))
             return

@@ -66,28 +66,28 @@ class Workplace:
         return subprocess.Popen(command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def run(self, *arguments: str, fails: bool = False) -> str:
-        """Run Snakemake and return what it says."""
+        """Run Snakemake, and return its output."""
         if self.forked:
-            status, said = run_snakemake(self.command(*arguments)[3:], self.folder)
+            status, output = run_snakemake(self.command(*arguments)[3:], self.folder)
         else:
             process = self.start(*arguments)
-            said, _ = process.communicate(timeout=SECONDS)
+            output, _ = process.communicate(timeout=SECONDS)
             status = process.returncode
-        assert (status != 0) == fails, said
-        return said
+        assert (status != 0) == fails, output
+        return output
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many steps of each rule a dry run plans."""
-        said = self.run("-n", *arguments)
-        if "Nothing to be done" in said:
+        output = self.run("-n", *arguments)
+        if "Nothing to be done" in output:
             return {}
-        lines = iter(said.splitlines())
+        lines = iter(output.splitlines())
         for line in lines:
             if line.split()[:2] == ["rule", "steps"]:
                 break
         rows = (re.match(r"  (\w+) +(\d+)(?:  |$)", line) for line in lines)
         planned = {row[1]: int(row[2]) for row in takewhile(bool, rows)}
-        assert planned, said
+        assert planned, output
         return planned
 
     def files(self, pattern: str) -> list[Path]:
@@ -108,10 +108,10 @@ def _runs(process: psutil.Process, script: str) -> bool:
     return len(line) > 1 and "python" in line[0] and line[-1].endswith(script)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """Wait until a condition is true, within a time limit, and return its value."""
     deadline = time.monotonic() + seconds
-    while not (value := what()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
     return value

@@ -110,7 +110,7 @@ def test_filters_take_a_value_or_several(project: Project):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "output"),
     [
         (lambda: load_project_models("dmo"), r"project 'dmo' in .*results, did you mean 'demo'\?"),
         (lambda: load_project_models("./demo"), "there is no project 'demo'"),
@@ -121,8 +121,8 @@ def test_filters_take_a_value_or_several(project: Project):
         (lambda: task_infos(task="shapez"), "task: .*'shapez'.*'shapes'"),
     ],
 )
-def test_what_is_misspelt_is_refused_with_what_is_known(project: Project, call, said: str):
-    with pytest.raises(MMLError, match=said):
+def test_what_is_misspelt_is_refused_with_what_is_known(project: Project, call, output: str):
+    with pytest.raises(MMLError, match=output):
         call()
     assert not MMLFileManager.exists()
 
@@ -186,7 +186,7 @@ def test_wide_predictions_have_a_row_for_each_sample(project: Project):
     table = load_predictions("demo", run=project.runs[0.1], fold=1, split="test")
     assert table.columns.tolist() == [
         *(*KEYS, "id", "target", "prediction"),
-        *(f"{what}/{name}" for what in ("probability", "logit") for name in CLASSES),
+        *(f"{column}/{name}" for column in ("probability", "logit") for name in CLASSES),
     ]
     assert len(table) == 5
     assert (table["target"] == table["prediction"]).all()
@@ -202,10 +202,10 @@ def test_long_predictions_have_a_row_for_each_sample_and_class(project: Project)
     table, wide = (load_predictions("demo", **chosen, form=form) for form in ("long", "wide"))
     assert table.columns.tolist() == [*KEYS, "id", "class", "target", "probability", "logit"]
     assert len(table) == 15
-    for what in ("probability", "logit"):
-        pivoted = table.pivot(index="id", columns="class", values=what).loc[wide["id"]]
+    for column in ("probability", "logit"):
+        pivoted = table.pivot(index="id", columns="class", values=column).loc[wide["id"]]
         for name in CLASSES:
-            assert pivoted[name].tolist() == wide[f"{what}/{name}"].tolist()
+            assert pivoted[name].tolist() == wide[f"{column}/{name}"].tolist()
     assert table[table["target"] == 1]["class"].tolist() == wide["target"].tolist()
 
 

@@ -170,8 +170,8 @@ class Interruptions:
             if self._interrupted_start(target):
                 return
         running = self._start(target)
-        said, _ = running.communicate(timeout=PATIENCE)
-        assert running.returncode == 0, said
+        output, _ = running.communicate(timeout=PATIENCE)
+        assert running.returncode == 0, output
 
     def _start(self, target: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -187,12 +187,12 @@ class Interruptions:
         """Start the study and interrupt it; return whether it was done before that."""
         running = self._start(target)
         try:
-            said, _ = running.communicate(timeout=self.rng.uniform(0.5, self.longest))
+            output, _ = running.communicate(timeout=self.rng.uniform(0.5, self.longest))
         except subprocess.TimeoutExpired:
             self._interrupt(running)
             running.communicate(timeout=PATIENCE)
             return False
-        assert running.returncode == 0, said
+        assert running.returncode == 0, output
         return True
 
     def _interrupt(self, running: subprocess.Popen) -> None:

@@ -33,13 +33,13 @@ def test_mistakes_in_data_stop_before_any_training(workplace: Workplace):
     settings = {"loss": "default", "metrics": "default", "decoder": "unet_small"}
     settings |= {"pivot": {"name": names["class folder with one image"]}}
     workplace.write(TINY | settings | {"tasks": tasks, "plugins": [f"{names['label that is not a class']}/wrong.py"]})
-    said = workplace.run("pp", "train", fails=True)
-    errors = [line for line in said.splitlines() if line.startswith("error in ")]
+    output = workplace.run("pp", "train", fails=True)
+    errors = [line for line in output.splitlines() if line.startswith("error in ")]
     for case in IN_A_RUN:
         pattern = STEPS[case][1].format(folder=workplace.folder / names[case])
-        assert sum(bool(re.search(pattern, error)) for error in errors) == 1, f"{case}\n{said}"
-    assert len(errors) == len(IN_A_RUN), said
-    assert "Traceback" not in said
+        assert sum(bool(re.search(pattern, error)) for error in errors) == 1, f"{case}\n{output}"
+    assert len(errors) == len(IN_A_RUN), output
+    assert "Traceback" not in output
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
     assert list(workplace.folder.rglob("*.part*")) == []
     assert workplace.files("data/RAW/*/*.npy") == []
@@ -57,9 +57,9 @@ def test_mistake_in_data_is_refused_by_the_functions_of_the_steps(tmp_path: Path
 
 def test_value_that_is_no_number_shows_when_it_is_planned(workplace: Workplace):
     workplace.write(of_type("regression") | with_task(values_table(workplace, "1", "2.5", "about 3", "4", "5", "6")))
-    said = workplace.run("-n", fails=True)
-    assert re.search("table.csv, line 4: 'about 3' .*regression", said)
-    assert said.count("error: ") == 1
+    output = workplace.run("-n", fails=True)
+    assert re.search("table.csv, line 4: 'about 3' .*regression", output)
+    assert output.count("error: ") == 1
 
 
 @pytest.mark.parametrize(
@@ -76,23 +76,23 @@ def test_value_that_is_no_number_shows_when_it_is_planned(workplace: Workplace):
 )
 def test_mistake_in_a_table_shows_when_it_is_planned(workplace: Workplace, row: str, head: str, line: str):
     workplace.write(with_task(table(workplace, row, head=head)))
-    said = workplace.run("-n", fails=True)
-    assert re.search(line.format(folder=workplace.folder), said)
-    assert said.count("error: ") == 1
+    output = workplace.run("-n", fails=True)
+    assert re.search(line.format(folder=workplace.folder), output)
+    assert output.count("error: ") == 1
 
 
 def test_results_path_that_cannot_be_written_is_named(workplace: Workplace):
     (workplace.folder / "file").write_text("in the way")
     workplace.write(TINY | {"paths": {"results": "file"}})
-    said = workplace.run(fails=True)
-    assert re.search("error: .*results path file .*; set paths.results", said)
+    output = workplace.run(fails=True)
+    assert re.search("error: .*results path file .*; set paths.results", output)
     assert not (workplace.folder / "data").exists()
 
 
 def test_device_that_the_machine_lacks_fails_its_training_in_one_line(copy: Workplace):
     copy.write(TINY | {"seed": 5, "mode": {"preset": "train", "cv": False}, "trainer": {"accelerator": "mps"}})
-    said = copy.run(fails=True)
-    assert "trainer.accelerator 'mps' is not available" in said
-    assert said.count("error in train_fold: ") == 1
-    assert "Traceback" not in said
+    output = copy.run(fails=True)
+    assert "trainer.accelerator 'mps' is not available" in output
+    assert output.count("error in train_fold: ") == 1
+    assert "Traceback" not in output
     assert len(copy.files("results/tiny/MODELS/stripes/*")) == 2

@@ -30,15 +30,15 @@ def test_mistake_in_a_study_shows_when_it_is_planned(tmp_path: Path, monkeypatch
 def test_mistake_in_a_study_is_one_line_of_snakemakes(workplace: Workplace, case: str):
     study, line = PLANNING[case]
     workplace.write(study)
-    said = workplace.run("-n", fails=True)
-    errors = [words for words in said.splitlines() if words.startswith("error: ")]
-    assert len(errors) == 1, said
+    output = workplace.run("-n", fails=True)
+    errors = [words for words in output.splitlines() if words.startswith("error: ")]
+    assert len(errors) == 1, output
     assert re.search(line.format(folder=workplace.folder), errors[0])
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert not (workplace.folder / "data").exists()
 
 
 def test_service_without_its_variable_is_refused_by_a_dry_run(workplace: Workplace):
     workplace.write(TINY | {"notify": ["NO_SUCH_SERVICE"]})
-    said = workplace.run("-n", fails=True)
-    assert re.search(r"^error: study\.yaml: notify: .*NO_SUCH_SERVICE", said, re.MULTILINE), said
+    output = workplace.run("-n", fails=True)
+    assert re.search(r"^error: study\.yaml: notify: .*NO_SUCH_SERVICE", output, re.MULTILINE), output

@@ -21,9 +21,9 @@ def test_results_of_a_changed_study_are_shown_removed_and_made_again_on_demand(
     assert "there are no unused files" in copy.run("clean")
     copy.write(CHANGED | {"clean": {"studies": []}})  # not those of config/ again
     copy.run("-n", "clean", "--config", "force=true")
-    said = copy.run("clean")
-    assert "total removable: " in said
-    assert mentions(said, "--config force=true")
+    output = copy.run("clean")
+    assert "total removable: " in output
+    assert mentions(output, "--config force=true")
     assert copy.files("results/tiny/PARAMETERS/stripes/*.safetensors") == weights
     assert "total removed: " in copy.run("clean", "--config", "force=true")
     assert copy.files("results/tiny/PARAMETERS/**/*") == []
@@ -39,9 +39,9 @@ def test_results_of_a_changed_study_are_shown_removed_and_made_again_on_demand(
 def test_broken_study_file_stops_the_removal_and_clean_goes_with_no_other_mode(copy: Workplace):
     (copy.folder / "broken.yaml").write_text("a: [")
     copy.write(CHANGED | {"clean": {"studies": ["broken.yaml"]}})
-    said = copy.run("clean", "--config", "force=true", fails=True)
-    assert "error in clean_up: nothing is removed" in said
-    assert "broken.yaml is not valid YAML" in said
+    output = copy.run("clean", "--config", "force=true", fails=True)
+    assert "error in clean_up: nothing is removed" in output
+    assert "broken.yaml is not valid YAML" in output
     assert len(copy.files("results/tiny/PARAMETERS/stripes/*.safetensors")) == 2
     assert "mode clean cannot be combined with other" in copy.run("-n", "clean", "train", fails=True)
     copy.write(CHANGED | {"clean": {"studies": ["nowhere.yaml"]}})
@@ -59,9 +59,9 @@ def test_networks_whose_weights_and_predictions_were_removed_are_trained_again_o
     assert copy.planned() == {}
     copy.write(study | {"metrics": ["accuracy", "f1"]})
     assert "again, as its weights were removed" in copy.run("-n")
-    said = copy.run(fails=True)
-    assert mentions(said, "trained again (1: stripes ")
-    assert mentions(said, "predict_fold; ", "--config retrain=true")
+    output = copy.run(fails=True)
+    assert mentions(output, "trained again (1: stripes ")
+    assert mentions(output, "predict_fold; ", "--config retrain=true")
     copy.run("--config", "retrain=true")
     assert "f1" in (copy.folder / "results/tiny/RESULTS/train.csv").read_text()
 

@@ -42,10 +42,10 @@ def test_steps_of_networks_share_jobs_and_a_changed_test_is_no_job(place: Nearby
 def test_failed_step_of_a_job_leaves_what_is_done_and_the_rest_is_repeated(place: NearbyStudy):
     place.write(networks_per_job=5)
     (place.folder / failing("predict_fold", 1)).touch()
-    said = place.run("--keep-going", fails=True)
+    output = place.run("--keep-going", fails=True)
     assert place.jobs()[0].rules == network(5)
-    assert "failed: 1 step" in said, "of the job's steps, the one that failed"
-    assert "predict_fold" in said[said.index("failed: 1 step") :]
+    assert "failed: 1 step" in output, "of the job's steps, the one that failed"
+    assert "predict_fold" in output[output.index("failed: 1 step") :]
     before = place.times()
     assert len([path for path in before if path.startswith("METRICS") and path.endswith("json")]) == 4
     place.run("--keep-going")

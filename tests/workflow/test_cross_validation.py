@@ -14,7 +14,7 @@ FAKE = TINY["tasks"]["stripes"] | {"test_fraction": 0}
 @pytest.mark.long
 def test_each_sample_is_predicted_once_and_results_are_pooled(workplace: Workplace):
     workplace.write(TINY | {"tasks": {"stripes": FAKE}})
-    said = workplace.run()
+    output = workplace.run()
     (pooled,) = workplace.files("results/tiny/PREDICTIONS/stripes/*/out_of_fold.npz")
     with np.load(pooled) as arrays:
         ids, right = arrays["ids"].tolist(), arrays["logits"].argmax(axis=1) == arrays["targets"]
@@ -27,7 +27,7 @@ def test_each_sample_is_predicted_once_and_results_are_pooled(workplace: Workpla
         rows = {row["split"]: row for row in csv.DictReader(file)}
     assert float(rows["out_of_fold"]["mean"]) == pytest.approx(right.mean())
     assert (rows["out_of_fold"]["folds"], rows["out_of_fold"]["about"]) == ("2", "procedure")
-    assert "out_of_fold pools 2 networks" in said
+    assert "out_of_fold pools 2 networks" in output
     best = json.loads((workplace.folder / "results/tiny/RESULTS/train.json").read_text())["return_value"][0]
     assert (best["split"], best["mean"]) == ("out_of_fold", pytest.approx(right.mean()))
     assert workplace.planned() == {}

@@ -80,13 +80,13 @@ def test_damage_is_named_and_mended_by_the_command_that_is_given(
     path.write_bytes(damage(path.read_bytes()))
     reader = place.files(READERS[artefact])[0]
 
-    said = place.run("--force", str(reader.relative_to(place.folder)), fails=True)
-    line = next(line for line in said.splitlines() if line.startswith("error in"))
+    output = place.run("--force", str(reader.relative_to(place.folder)), fails=True)
+    line = next(line for line in output.splitlines() if line.startswith("error in"))
     assert f"{min(before)} is damaged" in line
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
     command = shlex.split(re.search(r"make it again by: snakemake (.*)", line)[1])
     mending = command[: command.index("--force") + 1]
-    said = place.run(*mending)
+    output = place.run(*mending)
     assert path.read_bytes() == before[min(before)] or path.suffix == ".json"
     assert checksum_path(path).exists() or checksum_path(path.parent).exists()

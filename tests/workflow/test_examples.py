@@ -105,5 +105,5 @@ def test_demo_study_is_the_default(tmp_path: Path):
     command = [part for part in place.command("-n") if part not in ("--configfile", "study.yaml")]
     assert "--configfile" not in command
     place.command = lambda *_: [*command, "--directory", str(REPOSITORY)]
-    said = place.run("--config", f"paths={{results: {tmp_path}/results, data: {tmp_path}/data}}")
-    assert "task digits" in said
+    output = place.run("--config", f"paths={{results: {tmp_path}/results, data: {tmp_path}/data}}")
+    assert "task digits" in output

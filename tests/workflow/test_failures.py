@@ -19,8 +19,8 @@ def test_run_ends_with_the_steps_that_failed_why_and_where_their_logs_are(workpl
         | {"mode": {"preset": "train", "subroutines": ["train"]}, "lr_scheduler": "none", "num_workers": 0}
         | {"optimizer": {"preset": "adamw", "lr": 1e30}, "trainer": {"max_epochs": 2, "accelerator": "cpu"}}
     )
-    said = workplace.run(fails=True)
-    summary = said[said.index("failed: 2 steps; all steps that do not depend on them are done") :]
+    output = workplace.run(fails=True)
+    summary = output[output.index("failed: 2 steps; all steps that do not depend on them are done") :]
     for fold in (0, 1):
         line = re.search(rf"  train_fold task=stripes run=\w+ fold={fold}: .*", summary)[0]
         assert re.search(r"became (nan|inf) at batch", line)
@@ -44,8 +44,8 @@ CAUSES = {
 def test_every_way_in_which_a_step_ends_is_told_with_its_cause(workplace: Workplace):
     workplace.write(TINY | {"rules": [str(Path(__file__).with_name("endings.smk"))]})
     targets = [f"ended/{name}-0.txt" for name in CAUSES] + [f"ended/left-{number}.txt" for number in range(1, 5)]
-    said = workplace.run(*targets, "--latency-wait", "0", fails=True)
-    summary = said[said.index("failed: 13 steps; all steps that do not depend on them are done") :]
+    output = workplace.run(*targets, "--latency-wait", "0", fails=True)
+    summary = output[output.index("failed: 13 steps; all steps that do not depend on them are done") :]
     for name, cause in CAUSES.items():
         (line,) = re.findall(rf"^  ended_{name} n=0.*$", summary, re.M)
         more = " and 4 more like it" if name == "left" else ""

@@ -62,9 +62,9 @@ def test_another_project_reuses_networks_and_features(workplace: Workplace):
 
 def test_a_network_that_timm_does_not_have_stops_the_study_before_it_starts(workplace: Workplace):
     workplace.write(STUDY | {"project": "mistaken", "features": {"arch": "test_resnt", "pretrained": False}})
-    said = workplace.run(fails=True)
-    assert mentions(said, "features.arch.name: ", "did you mean 'test_resnet'")
-    assert not re.search(r"extract|FAILED", said)
+    output = workplace.run(fails=True)
+    assert mentions(output, "features.arch.name: ", "did you mean 'test_resnet'")
+    assert not re.search(r"extract|FAILED", output)
     workplace.write(STUDY)
 
 

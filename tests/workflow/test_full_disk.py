@@ -49,12 +49,12 @@ def test_a_study_that_fills_the_disk_goes_on_where_there_is_space(workplace: Wor
 
     for kilobytes in (200, 1500):  # the first checkpoint does not fit, the second one
         resize(small, kilobytes)
-        said = workplace.run(fails=True)
-        errors = [line for line in said.splitlines() if line.startswith("error in ")]
-        assert len(errors) == 1, said
+        output = workplace.run(fails=True)
+        errors = [line for line in output.splitlines() if line.startswith("error in ")]
+        assert len(errors) == 1, output
         assert mentions(errors[0], "error in train_fold: the disk is full; make space")
         assert "small/results/tiny/LOGS/train_fold/" in errors[0]
-        assert "Traceback" not in said
+        assert "Traceback" not in output
         assert not [path for path in small.rglob("*") if ".part" in path.name]
         assert not list(small.glob("results/tiny/PARAMETERS/*/*"))
 
@@ -64,9 +64,9 @@ def test_a_study_that_fills_the_disk_goes_on_where_there_is_space(workplace: Wor
     used = small / "in_the_way"
     with open(used, "wb") as file:
         file.write(bytes(os.statvfs(small).f_bavail * os.statvfs(small).f_frsize))
-    said = workplace.run(fails=True)
-    assert "the disk is full" in said or "cannot be written (No space left on device)" in said
-    assert "Traceback" not in said
+    output = workplace.run(fails=True)
+    assert "the disk is full" in output or "cannot be written (No space left on device)" in output
+    assert "Traceback" not in output
     assert not list(small.glob("results/tiny/PREDICTIONS/*/*/*.npz"))
 
     used.unlink()

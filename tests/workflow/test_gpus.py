@@ -26,8 +26,8 @@ def gpus(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 def test_two_studies_at_once_have_each_gpu_for_one_training_at_a_time(tmp_path: Path, gpus: FakeGpus):
     places = [prepare(tmp_path / name) for name in ("one", "two")]
     for process in [place.start() for place in places]:
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, said
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output
     steps = trainings(*places)
     assert len(steps) == 6
     pairs = [(a, b) for a, b in itertools.combinations(steps, 2) if at_once(a, b)]
@@ -59,8 +59,8 @@ def test_step_waits_for_a_gpu_that_others_fill_and_says_so(tmp_path: Path, gpus:
         if "waiting for other programs to free 23000 of 24000 MB of GPU-a, 15000 of 16000 MB of GPU-b" in line:
             gpus.use()
             break
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
     assert line.startswith("train_fold of stripes fold 0 is waiting")
     (log,) = place.files("results/tiny/LOGS/train_fold/*.log")
     assert re.search(r"waiting for other programs.*\n(.*\n)*?.*on GPU GPU-a\n", log.read_text())

@@ -35,13 +35,13 @@ def study(tasks: dict[str, dict], **mode: object) -> dict:
 def test_test_images_that_another_table_trains_on_are_refused_and_equal_divisions_are_not(workplace: Workplace):
     crossed = write_tables(workplace, {"png": 0, "tif": 5})
     workplace.write(study(crossed, eval_on=["tif"]))
-    said = workplace.run(fails=True)
-    (line,) = [line for line in said.splitlines() if line.startswith("error in check_images")]
+    output = workplace.run(fails=True)
+    (line,) = [line for line in output.splitlines() if line.startswith("error in check_images")]
     assert "mode.eval_on: 6 test images of tif are training images of png (tif: tif/" in line
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
-    said = workplace.run(fails=True)
-    assert "mode.eval_on: 6 test images of tif are training images of png" in said
-    assert "error in check_images" not in said, "refused before the first step"
+    output = workplace.run(fails=True)
+    assert "mode.eval_on: 6 test images of tif are training images of png" in output
+    assert "error in check_images" not in output, "refused before the first step"
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
 
     alike = write_tables(workplace, {"png": 0, "tif": 0})
@@ -63,9 +63,9 @@ def test_copies_in_train_and_test_are_refused_or_allowed(workplace: Workplace):
     table = workplace.folder / "png.csv"
     table.write_text(table.read_text() + "\ntif/0.tif,x,test\ntif/19.tif,y,train")
     workplace.write(TINY | {"tasks": {"mine": task}})
-    said = workplace.run("create", fails=True)
-    assert mentions(said, "error in create_task: mine: 2 images", "train and test")
-    assert "/png/0.png = " in said
+    output = workplace.run("create", fails=True)
+    assert mentions(output, "error in create_task: mine: 2 images", "train and test")
+    assert "/png/0.png = " in output
     workplace.write(TINY | {"tasks": {"mine": task | {"duplicates": "allow"}}})
     assert mentions(workplace.run("create"), "warning: mine: 2 images", "tasks.mine.duplicates")
     (manifest,) = workplace.files("data/RAW/*/dataset.json")

@@ -25,17 +25,17 @@ def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trai
     (pipeline,) = copy.files("results/tiny/PIPELINES/stripes/*.yaml")
     explained = f"results/tiny/INFO/run-{pipeline.stem}.yaml"
     copy.write(CHANGED)
-    said = copy.run("info", explained)
+    output = copy.run("info", explained)
     with open(copy.folder / "results/tiny/INFO/models.csv") as file:
         rows = list(csv.DictReader(file))
     values = [(row["run"], row["fold"], row["label"], row["weights"], row["predictions"]) for row in rows]
     assert values == [(pipeline.stem, fold, "of no study here", "True", "test") for fold in "01"]
     assert float(rows[0]["val/accuracy"]) >= 0
-    assert re.search(rf"stripes +{pipeline.stem} +1 +of no study here +\d", said), "the table is shown"
+    assert re.search(rf"stripes +{pipeline.stem} +1 +of no study here +\d", output), "the table is shown"
     values = yaml.safe_load((copy.folder / explained).read_text())
     assert values["pipeline"] == Pipeline.read(pipeline).content
     assert list(values["differences"][0]["keys"]) == ["optimizer.lr"]
-    assert "optimizer.lr  0.003 instead of 0.5" in said
+    assert "optimizer.lr  0.003 instead of 0.5" in output
 
     assert planned(copy) == {}
     copy.write(TINY)
@@ -54,10 +54,10 @@ def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trai
 def test_what_steps_took_and_what_is_left_is_told(copy: Workplace):
     copy.files("results/tiny/METRICS/stripes/*-fold0/test.json")[0].unlink()
     dry = copy.run("-n").splitlines()[-1]
-    said = copy.run("results/tiny/INFO/resources.csv")
-    for text in (dry, said):
+    output = copy.run("results/tiny/INFO/resources.csv")
+    for text in (dry, output):
         assert re.search(r"to do: \d steps?; about \d+ s; 1 MB of disk", text)
-    assert "train_fold: 2 steps, at most" in said
+    assert "train_fold: 2 steps, at most" in output
     with open(copy.folder / "results/tiny/INFO/resources.csv") as file:
         rows = {row["rule"]: row for row in csv.DictReader(file)}
     assert rows["train_fold"]["mem_mb"] == "8000"

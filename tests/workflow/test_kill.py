@@ -45,9 +45,9 @@ def test_killed_training_ends_bit_identical_even_if_its_latest_checkpoint_is_dam
         done += epochs_logged(workplace)
     latest = checkpoints(workplace)[-1]
     os.truncate(latest, latest.stat().st_size // 2)
-    said = workplace.run()
+    output = workplace.run()
     (log,) = workplace.files("results/tiny/LOGS/train_fold/*.log")
-    for text in (said, log.read_text()):
+    for text in (output, log.read_text()):
         assert mentions(text, f"{latest.name} is cut off or damaged: ")
     assert done + epochs_logged(workplace) <= 8 + 2 + 1, "each kill costs one epoch at most, and so does the damage"
     assert comparable(workplace) == comparable(undisturbed)
@@ -63,8 +63,8 @@ def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workpl
     kill(running)
     again = workplace.start()  # at once, while the orphan still trains
     wait_for(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, 30)
-    said, _ = again.communicate(timeout=600)
-    assert again.returncode == 0, said
+    output, _ = again.communicate(timeout=600)
+    assert again.returncode == 0, output
     assert comparable(workplace) == comparable(undisturbed)
     assert leftovers(workplace.folder) == []
 
@@ -88,8 +88,8 @@ def test_second_snakemake_on_a_project_is_refused_with_the_holder(workplace: Wor
     workplace.write(LONG)
     running = workplace.start()
     training(running)
-    said = workplace.run(fails=True)
-    assert f"project results/tiny is in use: Snakemake process {running.pid}" in said
+    output = workplace.run(fails=True)
+    assert f"project results/tiny is in use: Snakemake process {running.pid}" in output
     assert "train" in workplace.run("-n"), "a dry run is allowed"
     kill(running)
 
@@ -110,9 +110,9 @@ def test_a_step_that_was_done_but_not_down_as_done_hides_nothing_of_the_plan(wor
     name = base64.urlsafe_b64encode(str(dataset.relative_to(workplace.folder)).encode()).decode()
     (marks / name).write_text("{}")
     assert "a run removes unfinished outputs of a killed step" in workplace.run("-n")
-    said = workplace.run("pp")
+    output = workplace.run("pp")
     assert (
-        f"planning again without unfinished outputs of a killed step: {dataset.relative_to(workplace.folder)}" in said
+        f"planning again without unfinished outputs of a killed step: {dataset.relative_to(workplace.folder)}" in output
     )
     assert workplace.files("data/PREPROCESSED/*/*/images.npy")
     assert "create_dataset" not in workplace.planned()

@@ -49,6 +49,6 @@ def test_tasks_of_other_classes_are_refused_while_planning(copy: Workplace):
         "mode": {"preset": "train", "eval_on": ["other"]},
     }
     copy.write(study)
-    said = copy.run("-n", fails=True)
-    assert mentions(said, "mode.eval_on: other ", "angle000, angle060, angle120", "stripes")
+    output = copy.run("-n", fails=True)
+    assert mentions(output, "mode.eval_on: other ", "angle000, angle060, angle120", "stripes")
     assert copy.files("results/tiny/PREDICTIONS/*/*/other/*") == []

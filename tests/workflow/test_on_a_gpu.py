@@ -63,9 +63,9 @@ def test_training_that_needs_more_than_its_share_ends_and_names_it(workplace: Wo
     sampling = {"preset": "default", "batch_size": 128}
     study = {"tasks": {"stripes": images}, "preprocessing": {"size": 512}, "sampling": sampling}
     workplace.write(TINY | TRAIN_ONE | study | {"resources": resources, "trainer": {"max_epochs": 1}})
-    said = workplace.run("--retries", "0", fails=True)
-    assert mentions(said, "out of memory on cuda:0", "epoch 0 of stripes", "128 images of 512×512; raise")
-    assert mentions(said, "raise gpu_mem_mb", "1200")
+    output = workplace.run("--retries", "0", fails=True)
+    assert mentions(output, "out of memory on cuda:0", "epoch 0 of stripes", "128 images of 512×512; raise")
+    assert mentions(output, "raise gpu_mem_mb", "1200")
 
 
 def test_training_that_shall_have_no_gpu_computes_on_the_cpu(workplace: Workplace):

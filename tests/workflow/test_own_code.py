@@ -24,8 +24,8 @@ def test_edited_loss_is_trained_anew_and_a_comment_is_not(workplace: Workplace):
     assert workplace.planned() == {}
     loss.write_text(LOSS.replace("* 1.0", "* 2.0"))
     assert workplace.planned()["train_fold"] == 1
-    said = workplace.run()
-    assert f"own ({loss}) changed since run" in said
+    output = workplace.run()
+    assert f"own ({loss}) changed since run" in output
     assert len(workplace.files("results/tiny/MODELS/stripes/*.json")) == 2
     loss.write_text(LOSS)
     assert "train_fold" not in workplace.planned(), "going back costs nothing"

@@ -13,11 +13,11 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(workplace: Wo
     network |= {"name": "test_resnet", "stem_widht": 8}
     unknown = {"_target_": "timm.optim.create_optimizer_v2", "opt": "nadamww", "lr": 0.1}
     workplace.write(TINY | {"variants": {"good": {}, "bad": {"arch": network, "optimizer": unknown}}})
-    said = workplace.run(fails=True)
-    (line,) = [line for line in said.splitlines() if ": arch" in line]
+    output = workplace.run(fails=True)
+    (line,) = [line for line in output.splitlines() if ": arch" in line]
     assert "stem_widht" in line
     assert "(bad)" in line
-    assert any(": optimizer: " in line and "nadamww" in line for line in said.splitlines())
+    assert any(": optimizer: " in line and "nadamww" in line for line in output.splitlines())
     assert not workplace.files("data/[A-Z]*")
     assert not workplace.files("results/tiny/[A-Z]*")
 
@@ -28,6 +28,6 @@ def test_a_pipeline_that_was_tried_is_not_tried_again(copy: Workplace):
     for file in copy.files("results/tiny/MODELS/**/*.json"):
         file.unlink()
     assert "checking" not in copy.run()
-    said = copy.run("--config", "optimizer={preset: adamw, lr: 0.004}", "seed=3")
-    assert "checking 1 pipeline before anything runs" in said
+    output = copy.run("--config", "optimizer={preset: adamw, lr: 0.004}", "seed=3")
+    assert "checking 1 pipeline before anything runs" in output
     assert "checking" not in copy.run("--config", "optimizer={preset: adamw, lr: 0.004}", "seed=4")

@@ -92,5 +92,5 @@ def test_another_baseline_makes_the_ablation_table_anew_and_nothing_else(answere
     copy.write(ANSWERED | {"rope": 0.05})
     assert copy.planned() == {"compare_across_tasks": 1, "finish_exp": 1}
     copy.write(ANSWERED | {"baseline": "plian"})
-    assert "study.yaml" in (said := copy.run("-n", fails=True))
-    assert mentions(said, "procedure 'plian', did you mean 'plain'")
+    assert "study.yaml" in (output := copy.run("-n", fails=True))
+    assert mentions(output, "procedure 'plian', did you mean 'plain'")

@@ -88,23 +88,23 @@ def test_mistake_in_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 
 def table(text: str | bytes) -> Callable[[Path], dict[str, Any]]:
-    def lay(folder: Path) -> dict[str, Any]:
+    def write(folder: Path) -> dict[str, Any]:
         for name in "xyz":
             Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
         (folder / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
         return {"creator": "csv", "path": "t.csv"}
 
-    return lay
+    return write
 
 
 def files(*names: str, **task: Any) -> Callable[[Path], dict[str, Any]]:
-    def lay(folder: Path) -> dict[str, Any]:
+    def write(folder: Path) -> dict[str, Any]:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8)).save(folder / name) if name.endswith(".png") else (folder / name).mkdir()
         return {"creator": "image_folder", "path": "images", **task}
 
-    return lay
+    return write
 
 
 DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
@@ -142,8 +142,13 @@ DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
 @pytest.mark.parametrize("case", DATA)
 def test_mistake_in_data_shows_before_anything_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str):
     monkeypatch.chdir(tmp_path)
-    lay, line = DATA[case]
-    study = TINY | {"tasks": {"mine": lay(tmp_path)}, "loss": "default", "metrics": "default", "decoder": "unet_small"}
+    write, line = DATA[case]
+    study = TINY | {
+        "tasks": {"mine": write(tmp_path)},
+        "loss": "default",
+        "metrics": "default",
+        "decoder": "unet_small",
+    }
     assert re.search(line, refusal_of(study, tmp_path))
 
 
@@ -166,12 +171,12 @@ def newer(path: Path) -> None:
 
 
 def without(key: str) -> Callable[[Path], None]:
-    def lay(path: Path) -> None:
+    def write(path: Path) -> None:
         path.write_text(
             json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != key})
         )
 
-    return lay
+    return write
 
 
 def sealed(path: Path) -> None:

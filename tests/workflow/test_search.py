@@ -182,9 +182,9 @@ def test_a_key_that_a_part_does_not_take_is_refused_before_anything_runs(workpla
     search = {"space": {"optimizer.lrr": [0.1, 0.2]}, "objective": "loss", "trials": 2}
     for mode in (STUDY["mode"], "search"):
         workplace.write(STUDY | {"mode": mode, "search": search})
-        said = workplace.run(fails=True)
-        assert "search.space.optimizer.lrr: " in said
-        assert "did you mean 'lr'?" in said
+        output = workplace.run(fails=True)
+        assert "search.space.optimizer.lrr: " in output
+        assert "did you mean 'lr'?" in output
     assert not workplace.files("data/*/*")
 
 

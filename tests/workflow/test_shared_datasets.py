@@ -97,8 +97,8 @@ def test_masks_labels_and_values_are_learned_together(workplace: Workplace):
     write_data(workplace.folder)
     mode = {"preset": "train", "multitask": True, "co_tasks": ["lesion", "width"], "cv": False}
     workplace.write(study(dataset={"folds": 2, "test_fraction": 0.25}, mode=mode, pivot={"name": "grade"}))
-    said = workplace.run()
-    assert "not learned" not in said, "tasks with one division lose no image"
+    output = workplace.run()
+    assert "not learned" not in output, "tasks with one division lose no image"
     places = [description(workplace, task)["samples"] for task in ("lesion", "grade", "width")]
     assert all((task["split"], task["fold"]) == (places[0]["split"], places[0]["fold"]) for task in places)
     assert len(workplace.files("data/PREPROCESSED/*/*")) == 1
@@ -115,10 +115,10 @@ def test_images_that_another_task_declares_again_are_compared_by_their_content(w
     mode = {"preset": "train", "eval_on": ["again"]}
     shared = study(mode=mode, pivot={"name": "grade"})
     workplace.write(shared | {"tasks": {"grade": shared["tasks"]["grade"], "again": own}})
-    said = workplace.run(fails=True)
-    assert said.count("48 images in common") == 1
-    assert "test images of again are training images of grade" in said
-    assert "pack images of" in said, "the plan recommends one data set"
+    output = workplace.run(fails=True)
+    assert output.count("48 images in common") == 1
+    assert "test images of again are training images of grade" in output
+    assert "pack images of" in output, "the plan recommends one data set"
     assert not workplace.files("results/tiny/MODELS/*/*"), "nothing was trained"
 
 
@@ -139,15 +139,15 @@ def test_downloads_are_fetched_and_unpacked_once_and_cleaned_when_no_study_names
     assert len(workplace.files("data/RAW/*")) == len(workplace.files("data/DOWNLOADS/*/*.zip")) == 1
     assert description(workplace, "grade")["samples"]["label"] == [n // 2 % 2 for n in range(48)]
     assert workplace.planned("pp") == {}
-    said = workplace.run("clean")
-    assert "data set of no study" not in said
-    assert "task of no study" not in said
+    output = workplace.run("clean")
+    assert "data set of no study" not in output
+    assert "task of no study" not in output
     workplace.write(study(tasks | {"grade": {"label": "grade", "seed": 3}}, data))
     assert workplace.planned("pp") == CREATED
     write_data(workplace.folder, 12)
     workplace.write(study(project="other"))
-    said = workplace.run("clean", "--config", "clean={projects: [tiny], studies: []}")
-    assert "data set of no study" in said
+    output = workplace.run("clean", "--config", "clean={projects: [tiny], studies: []}")
+    assert "data set of no study" in output
 
 
 @pytest.mark.parametrize(
@@ -166,6 +166,6 @@ def test_mistakes_are_one_line_before_anything_runs(
 ):
     write_data(workplace.folder, 4)
     workplace.write(study(tasks, dataset))
-    said = workplace.run("-n", "pp", fails=True)
-    (line,) = [line for line in said.splitlines() if "tasks." in line or "datasets." in line]
+    output = workplace.run("-n", "pp", fails=True)
+    (line,) = [line for line in output.splitlines() if "tasks." in line or "datasets." in line]
     assert all(word in line for word in words), line

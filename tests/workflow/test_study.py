@@ -59,8 +59,8 @@ def test_no_step_leaves_temporary_files_or_checkpoints(finished: Workplace):
 
 def test_planning_imports_neither_torch_nor_pandas_nor_lightning(finished: Workplace):
     command = [sys.executable, "-X", "importtime", *finished.command("-n")[1:]]
-    said = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stderr
-    imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+    output = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stderr
+    imported = {line.split("|")[-1].strip() for line in output.splitlines() if line.startswith("import time:")}
     assert "mml_lib.studies.study" in imported
     with_slurm = find_spec("snakemake_executor_plugin_slurm")  # Snakemake imports every plugin, and this one pandas
     assert not {"torch", "lightning", "sklearn", *(() if with_slurm else ("pandas",))} & imported
@@ -72,9 +72,9 @@ def test_running_again_does_nothing(finished: Workplace):
 
 def test_plan_says_in_words_what_it_does(copy: Workplace):
     copy.write(TINY | {"sweep": {"optimizer.lr": [0.003, 0.01]}})
-    said = copy.run("-n")
-    assert "train stripes fold 0: run" in said
-    assert "optimizer.lr=0.01" in said
+    output = copy.run("-n")
+    assert "train stripes fold 0: run" in output
+    assert "optimizer.lr=0.01" in output
 
 
 def test_modes_are_targets_whatever_the_mode_of_the_study(finished: Workplace):

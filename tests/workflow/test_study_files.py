@@ -27,8 +27,8 @@ class _Bare(Workplace):
         return self._command
 
 
-def runs(said: str) -> list[str]:
-    return re.findall(r"^ +run ([0-9a-f]{8})", said, re.MULTILINE)
+def runs(output: str) -> list[str]:
+    return re.findall(r"^ +run ([0-9a-f]{8})", output, re.MULTILINE)
 
 
 def test_every_file_and_value_reaches_the_steps(tmp_path: Path):
@@ -56,9 +56,9 @@ def test_study_means_the_same_in_any_folder_beside_any_demo_study(tmp_path: Path
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").write_text("seed: 3\ntasks: {other: {creator: digits}}\narch: test_resnet\n")
     assert runs(place.run("-n")) == ids
-    said = call(place, "-n")
-    assert "task other" in said, "without a file the demo study counts, that of the working folder first"
-    assert runs(said) != ids
+    output = call(place, "-n")
+    assert "task other" in output, "without a file the demo study counts, that of the working folder first"
+    assert runs(output) != ids
 
 
 def test_profile_names_a_study_file_and_values(tmp_path: Path):
@@ -88,9 +88,9 @@ def test_profile_names_a_study_file_and_values(tmp_path: Path):
 )
 def test_mistake_of_the_command_line_is_one_line(workplace: Workplace, arguments: list[str], line: str):
     (workplace.folder / "latin.yaml").write_bytes("project: Läsion".encode("latin-1"))
-    said = call(workplace, "-n", *arguments, fails=True)
-    assert [words for words in said.splitlines() if words.startswith("error: ")] == [
-        words for words in said.splitlines() if line in words
+    output = call(workplace, "-n", *arguments, fails=True)
+    assert [words for words in output.splitlines() if words.startswith("error: ")] == [
+        words for words in output.splitlines() if line in words
     ]
-    assert line in said
-    assert "Traceback" not in said
+    assert line in output
+    assert "Traceback" not in output

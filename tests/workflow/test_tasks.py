@@ -116,11 +116,11 @@ def test_images_of_different_sizes_are_packed_at_their_own(workplace: Workplace)
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder; breaks off its first answer half-way, and remembers what it was asked for."""
+    """Serves a folder; breaks off its first answer half-way, and records its requests."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.asked: list[tuple[str, str | None]] = []
+        self.requests: list[tuple[str, str | None]] = []
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -134,7 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         content = (self.server.folder / self.path[1:]).read_bytes()
         wanted = self.headers.get("Range")
-        self.server.asked.append((self.path, wanted))
+        self.server.requests.append((self.path, wanted))
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         self.send_response(206 if wanted else 200)
         self.send_header("ETag", '"1"')
@@ -142,7 +142,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
-        half = len(self.server.asked) == 1
+        half = len(self.server.requests) == 1
         self.wfile.write(content[start : len(content) // 2 if half else None])
         if half:
             self.connection.close()
@@ -173,7 +173,7 @@ def test_tasks_share_a_download_that_goes_on_where_it_broke_off(workplace: Workp
     grades = {"idx_to_class": {number: "ab"[number % 2] for number in range(8)}}
     workplace.write(TINY | {"tasks": {"blood": task, "halves": task | grades}, "mode": "pp"})
     workplace.run()
-    (first, begun), (second, resumed) = server.asked
+    (first, begun), (second, resumed) = server.requests
     assert (first, begun, second) == ("/bloodmnist.npz", None, "/bloodmnist.npz")
     assert resumed.startswith("bytes=")
     assert len(workplace.files("data/RAW/*")) == len(workplace.files("data/PREPROCESSED/*/*")) == 1

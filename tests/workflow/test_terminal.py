@@ -22,8 +22,8 @@ runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 
 
 def test_a_finished_study_prints_its_outcome_again_in_few_lines(finished: Workplace):
-    said = finished.run()
-    outcome = said[said.index("study tiny, mode train: finished") :]
+    output = finished.run()
+    outcome = output[output.index("study tiny, mode train: finished") :]
     assert RESULT.search(outcome)
     assert "results/tiny/RESULTS/train.csv" in outcome
     assert re.search(r"snakemake post .*--configfile study.yaml$", outcome, re.M)
@@ -48,22 +48,23 @@ def test_a_plan_is_short_and_its_reasons_come_on_request(copy: Workplace):
 
 def test_a_run_prints_a_line_for_each_step_and_its_log_has_everything(copy: Workplace):
     copy.write(TINY | {"seed": 7})
-    said = copy.run()
+    output = copy.run()
     assert (
-        len(re.findall(r"^\d\d:\d\d:\d\d +\d+/\d+  train stripes fold \d: run .*: loss .*, accuracy ", said, re.M)) == 2
+        len(re.findall(r"^\d\d:\d\d:\d\d +\d+/\d+  train stripes fold \d: run .*: loss .*, accuracy ", output, re.M))
+        == 2
     )
-    assert RESULT.search(said)
-    assert "Reason: " not in said
+    assert RESULT.search(output)
+    assert "Reason: " not in output
     (log,) = sorted((copy.folder / ".snakemake/log").iterdir())[-1:]
     assert "Reason: " in log.read_text()
 
 
 @pytest.mark.parametrize("option", ["--list", "--list-target-rules"])
 def test_each_mode_is_described_in_its_own_words(finished: Workplace, option: str):
-    said = finished.run(option)
-    sentences = re.findall(r"^\w+ \(Mode: (.*)\)$", said, re.M)
+    output = finished.run(option)
+    sentences = re.findall(r"^\w+ \(Mode: (.*)\)$", output, re.M)
     assert len(sentences) == len(set(sentences)) > 10
-    assert "all (The mode of this study: train.)" in said
+    assert "all (The mode of this study: train.)" in output
 
 
 def on_terminal(place: Workplace, *arguments: str, react=None, **environment: str) -> tuple[int, str]:

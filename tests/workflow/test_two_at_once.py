@@ -21,9 +21,9 @@ MAKING = r"(create the data set|create the task|pack the images|join the packed 
 def test_shared_steps_are_done_once(workplace: Workplace):
     workplace.write(STUDY)
     both = [workplace.start("--config", f"project={project}") for project in ("first", "second")]
-    said = [running.communicate(timeout=600)[0] for running in both]
-    made = re.findall(rf"\d+/\d+  {MAKING}", "".join(said))
-    assert sorted(made) == sorted(set(made)), said
+    output = [running.communicate(timeout=600)[0] for running in both]
+    made = re.findall(rf"\d+/\d+  {MAKING}", "".join(output))
+    assert sorted(made) == sorted(set(made)), output
     assert len(made) == 4
     assert len(workplace.files("results/*/RESULTS/pp.json")) == 2
     assert not workplace.files("data/.claims/*.json")
@@ -38,8 +38,8 @@ def test_a_claim_of_a_killed_snakemake_is_void(workplace: Workplace):
     assert any(path.startswith("RAW/DSET_fake") for path in claim_content["paths"])
     kill(running)
     workplace.write(STUDY | {"project": "other"})
-    said = workplace.run()
-    assert "waiting" not in said
+    output = workplace.run()
+    assert "waiting" not in output
     assert workplace.files("results/other/RESULTS/pp.json")
     assert not workplace.files("data/.claims/*.json")
 
@@ -63,8 +63,8 @@ def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     running.send_signal(signal.SIGCONT)
     finished, _ = running.communicate(timeout=600)
     assert running.returncode == 0, finished
-    said = "".join(lines)
+    output = "".join(lines)
     assert waiting.wait(300) == 0
-    assert "planning again with new data of another study" in said
-    assert not re.search(rf"\d+/\d+  {MAKING}", said)
+    assert "planning again with new data of another study" in output
+    assert not re.search(rf"\d+/\d+  {MAKING}", output)
     assert Path(workplace.folder, "results/other/RESULTS/pp.json").exists()

@@ -47,10 +47,10 @@ def test_a_project_in_use_is_not_upgraded(copy: Workplace):
         lambda: "pid" in (copy.folder / "results/tiny/.lock").read_text() and copy.files("results/tiny/CHECKPOINTS")
     )
     try:
-        said = copy.run("upgrade", fails=True)
+        output = copy.run("upgrade", fails=True)
     finally:
         kill(running)
-    assert "is in use: Snakemake process" in said
+    assert "is in use: Snakemake process" in output
     assert not copy.files("results/tiny/BACKUPS/*")
 
 

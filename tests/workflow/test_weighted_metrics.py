@@ -49,7 +49,7 @@ def test_metrics_of_a_study_are_weighted_and_the_option_trains_nothing_anew(work
     assert metrics["weighted"]
     for name, value in expected.items():
         assert metrics["metrics"][name] == pytest.approx(value, rel=1e-9), name
-    said = workplace.run("-n", "--config", "weighted_metrics=false")
-    assert "test_fold" in said
-    assert "train_fold" not in said
-    assert "predict_fold" not in said
+    output = workplace.run("-n", "--config", "weighted_metrics=false")
+    assert "test_fold" in output
+    assert "train_fold" not in output
+    assert "predict_fold" not in output

@@ -105,18 +105,18 @@ OF_RUNS: dict[str, tuple[str, Callable[[StudyConfig], Any]]] = {
 
 
 @pytest.mark.parametrize(
-    ("place", "looks"),
+    ("place", "spellings"),
     [
         *((place, NAMES) for place in OF_NAMES),
         *((place, TEXTS) for place in OF_TEXTS),
         *((p, RUN_IDS) for p in OF_RUNS),
     ],
 )
-def test_name_is_what_the_user_wrote(tmp_path: Path, place: str, looks: list[str]):
+def test_name_is_what_the_user_wrote(tmp_path: Path, place: str, spellings: list[str]):
     text, value = (OF_NAMES | OF_TEXTS | OF_RUNS)[place]
-    for look in looks:
-        for written in (look, f"'{look}'", f'"{look}"'):
-            assert value(load(tmp_path, text.replace("@", written))) == look, written
+    for spelling in spellings:
+        for written in (spelling, f"'{spelling}'", f'"{spelling}"'):
+            assert value(load(tmp_path, text.replace("@", written))) == spelling, written
 
 
 @pytest.mark.parametrize("switch", ["true", "False"])
@@ -137,11 +137,11 @@ def test_null_in_the_place_of_a_class_is_refused(tmp_path: Path):
         load(tmp_path, BASE + "  u: {creator: fake, idx_to_class: {0: null}}")
 
 
-@pytest.mark.parametrize("look", NAMES)
-def test_variant_and_swept_value_keep_their_names(tmp_path: Path, look: str):
-    config = read(tmp_path, BASE + f"variants: {{{look}: {{}}}}\nsweep: {{store_best: [{look}]}}")
+@pytest.mark.parametrize("spelling", NAMES)
+def test_variant_and_swept_value_keep_their_names(tmp_path: Path, spelling: str):
+    config = read(tmp_path, BASE + f"variants: {{{spelling}: {{}}}}\nsweep: {{store_best: [{spelling}]}}")
     config["sweep"] = {"seed": [1]}
-    assert expand(config)[0].label == f"{look}, seed=1"
+    assert expand(config)[0].label == f"{spelling}, seed=1"
 
 
 @pytest.mark.parametrize(

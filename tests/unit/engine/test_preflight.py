@@ -304,8 +304,8 @@ def test_a_check_that_dies_refuses_nothing(
     study = study_of({})
     pipelines = [run.pipeline for run in study.scheduler("train").runs_of("stripes")]
     assert launch.try_pipelines(study, pipelines) == []
-    said, _ = capfd.readouterr()
-    assert mentions(said, "warning: ", "status 1", "1 were not tried")
+    output, _ = capfd.readouterr()
+    assert mentions(output, "warning: ", "status 1", "1 were not tried")
 
 
 def test_what_was_tried_is_remembered(tmp_path: Path):

@@ -220,14 +220,14 @@ def test_whole_groups_are_compared():
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 
-def broken(what: str) -> AnyPredictions:
+def broken(fault: str) -> AnyPredictions:
     good = predictions()
     logits, targets = good.logits.copy(), good.targets.copy()
-    if what == "infinite":
+    if fault == "infinite":
         logits[7, 1] = np.inf
-    if what == "unlabelled":
+    if fault == "unlabelled":
         targets[3] = -1
-    if what == "other targets":
+    if fault == "other targets":
         targets[3] = (targets[3] + 1) % 3
     changed = replace(good, logits=logits, targets=targets)
     return {
@@ -237,11 +237,11 @@ def broken(what: str) -> AnyPredictions:
         "classes": replace(good, logits=logits[:, :2]),
         "type": of_type("regression"),
         "none": taken(good, np.arange(0)),
-    }.get(what, changed)
+    }.get(fault, changed)
 
 
 @pytest.mark.parametrize(
-    ("what", "message"),
+    ("fault", "message"),
     [
         ("fewer", r"run 'bad', fold 4 was.*190 samples.*run 'good' \('s0'"),
         ("more", r"run 'bad', fold 4 was.*201 samples.*'s999'"),
@@ -254,9 +254,9 @@ def broken(what: str) -> AnyPredictions:
         ("none", r"run 'bad', fold 4 has no samples"),
     ],
 )
-def test_predictions_that_cannot_be_compared_are_refused(what: str, message: str):
+def test_predictions_that_cannot_be_compared_are_refused(fault: str, message: str):
     with pytest.raises(MMLError, match=message) as error:
-        resample_runs({"good": {0: predictions()}, "bad": {4: broken(what)}}, ["accuracy"], 10)
+        resample_runs({"good": {0: predictions()}, "bad": {4: broken(fault)}}, ["accuracy"], 10)
     assert "\n" not in str(error.value)
 
 

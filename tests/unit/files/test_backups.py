@@ -206,8 +206,8 @@ def test_the_plan_lists_what_is_rewritten_and_refuses_what_is_newer(tmp_path: Pa
     former_project(tmp_path)
     study = small_study(tmp_path, mode="upgrade")
     assert study.scheduler("upgrade").params == [{"backup": "0001"}]
-    said = study.overview()
-    assert "  models, format 2, is rewritten in format 3:\n    MODELS/t/0a1b2c3d-fold0.json\n" in said
+    output = study.overview()
+    assert "  models, format 2, is rewritten in format 3:\n    MODELS/t/0a1b2c3d-fold0.json\n" in output
     path = Path(study.fm.path(KIND, **place(0)))
     path.write_text('{"format": 4, "needs_mml": "0.9"}')
     with pytest.raises(MMLError, match=r"0a1b2c3d-fold0\.json has format 4, .*install MML 0\.9"):

@@ -43,18 +43,18 @@ def test_broken_off_transfer_goes_on_where_it_stopped(server: Server, path: Path
     server.cuts = [CHUNK + 1, CHUNK, CHUNK]
     download(server.url, path, checksum(BODY))
     assert path.read_bytes() == BODY
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
     starts = [int(start.removeprefix("bytes=").removesuffix("-")) for start in server.starts[1:]]
     assert starts == sorted(starts)
     assert starts[0] >= CHUNK
-    assert {headers.get("If-Range") for headers in server.asked[1:]} == {'"one"'}
+    assert {headers.get("If-Range") for headers in server.requests[1:]} == {'"one"'}
 
 
 def test_last_modified_serves_where_the_etag_is_weak(server: Server, path: Path):
     server.headers = {"ETag": 'W/"one"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
     server.cuts = [CHUNK]
     download(server.url, path, checksum(BODY))
-    assert server.asked[1]["If-Range"] == "Mon, 01 Jan 2024 00:00:00 GMT"
+    assert server.requests[1]["If-Range"] == "Mon, 01 Jan 2024 00:00:00 GMT"
     assert server.starts[1] == f"bytes={CHUNK}-"
 
 
@@ -63,7 +63,7 @@ def test_chunked_transfer_that_breaks_off_is_noticed_and_resumed(server: Server,
     server.cuts = [2 * CHUNK]
     download(server.url, path, checksum(BODY))
     assert path.read_bytes() == BODY
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_body_without_length_is_taken_to_its_end(server: Server, path: Path):
@@ -76,7 +76,7 @@ def test_progress_pays_for_further_attempts(server: Server, path: Path):
     server.cuts = [CHUNK // 8] * 20
     download(server.url, path, checksum(BODY))
     assert path.read_bytes() == BODY
-    assert len(server.asked) == 21
+    assert len(server.requests) == 21
 
 
 def test_attempts_without_progress_end_in_one_line_and_the_next_run_resumes(server: Server, path: Path):
@@ -85,7 +85,7 @@ def test_attempts_without_progress_end_in_one_line_and_the_next_run_resumes(serv
         MMLError, match=f"{server.url}: 1000 of {len(BODY)} bytes were received .*; run the command again to resume"
     ):
         download(server.url, path, checksum(BODY))
-    assert len(server.asked) == 7
+    assert len(server.requests) == 7
     assert names(path) == ["images.zip.part", "images.zip.part.json"]
     download(server.url, path, checksum(BODY))
     assert server.starts[-1] == "bytes=1000-"
@@ -98,7 +98,7 @@ def test_server_that_ignores_ranges_and_breaks_off_is_given_up(server: Server, p
     server.cuts = [1000] * 100
     with pytest.raises(MMLError, match="1000 of"):
         download(server.url, path, checksum(BODY))
-    assert len(server.asked) == 7
+    assert len(server.requests) == 7
 
 
 def test_server_that_ignores_ranges_starts_over(server: Server, path: Path):
@@ -123,7 +123,7 @@ def test_pauses_grow_with_the_attempts(server: Server, path: Path, monkeypatch: 
     with pytest.raises(MMLError, match="503"):
         download(server.url, path, checksum(BODY))
     assert 0.6 <= time.monotonic() - began < 3
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
 
 
 def test_killed_process_leaves_its_part_and_the_next_resumes(server: Server, path: Path):
@@ -178,7 +178,7 @@ def test_part_of_another_url_or_without_notes_is_dropped(server: Server, path: P
 def test_whole_part_is_not_fetched_again(server: Server, path: Path):
     begin(path, BODY, url=server.url, validator='"one"', total=len(BODY))
     download(server.url, path, checksum(BODY))
-    assert server.asked == []
+    assert server.requests == []
     assert path.read_bytes() == BODY
 
 
@@ -202,7 +202,7 @@ def test_refused_request_is_one_line_at_once(server: Server, path: Path, status:
     with pytest.raises(MMLError, match=f"{server.url} cannot be fetched: the server answers {status} "):
         download(server.url, path, checksum(BODY))
     assert list(path.parent.iterdir()) == []
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_overloaded_server_is_asked_again(server: Server, path: Path):
@@ -248,7 +248,7 @@ def test_compressed_file_is_kept_as_it_is(server: Server, path: Path):
     server.headers["Content-Encoding"] = "gzip"
     download(server.url, path, checksum(server.body))
     assert path.read_bytes() == server.body
-    assert server.asked[0]["Accept-Encoding"] == "identity"
+    assert server.requests[0]["Accept-Encoding"] == "identity"
 
 
 def test_old_file_stays_until_the_new_one_is_whole(server: Server, path: Path):
@@ -309,7 +309,7 @@ def test_malformed_url_is_one_line(server: Server, path: Path, url: str, why: st
 def test_malformed_checksum_is_refused_before_anything_is_fetched(server: Server, path: Path, sha256: str):
     with pytest.raises(MMLError, match="64 hexadecimal digits"):
         download(server.url, path, sha256)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_file_url_is_copied_and_checked(tmp_path: Path, path: Path):

@@ -20,20 +20,20 @@ from tests.support.messages import mentions
 FORK = multiprocessing.get_context("fork")  # a process is there at once
 
 
-def _hold(said: Connection, environment: dict[str, str], number: int, mem_mb: int, patience: float, fork: bool) -> None:
-    """Lease GPUs, say so, and hold them until killed."""
+def _hold(pipe: Connection, environment: dict[str, str], number: int, mem_mb: int, patience: float, fork: bool) -> None:
+    """Lease GPUs, send a message about it, and hold them until killed."""
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     os.environ.update(environment)
     leases.INTERVAL = 0.05
     try:
-        leases.lease_gpus(number, mem_mb or None, patience, said.send)
+        leases.lease_gpus(number, mem_mb or None, patience, pipe.send)
     except MMLError as error:
-        said.send(f"error: {error}")
+        pipe.send(f"error: {error}")
         return
     if fork and not os.fork():
         time.sleep(3)  # what feeds a step outlives it for a while
         os._exit(0)
-    said.send(f"has {os.environ['CUDA_VISIBLE_DEVICES']}")
+    pipe.send(f"has {os.environ['CUDA_VISIBLE_DEVICES']}")
     time.sleep(60)
 
 
@@ -41,13 +41,13 @@ class Step:
     """A process that leases GPUs, and holds them until it is killed."""
 
     def __init__(self, *arguments: Any):
-        self.listening, said = FORK.Pipe(duplex=False)
-        self.process = FORK.Process(target=_hold, args=(said, *arguments), daemon=True)
+        self.listening, output = FORK.Pipe(duplex=False)
+        self.process = FORK.Process(target=_hold, args=(output, *arguments), daemon=True)
         self.process.start()
 
-    def said(self) -> str:
-        """Return the next that it says, within some seconds."""
-        assert self.listening.poll(10), "it says nothing more"
+    def message(self) -> str:
+        """Return the next message, within some seconds."""
+        assert self.listening.poll(10), "there are no further messages"
         return self.listening.recv()
 
     def kill(self) -> None:
@@ -79,124 +79,124 @@ def start(gpus: FakeGpus) -> Iterator[Start]:
 
 def test_each_step_has_a_gpu_of_its_own_and_one_too_many_waits_until_one_is_killed(start: Start):
     first, second = start(), start()
-    assert {first.said(), second.said()} == {"has a", "has b"}
+    assert {first.message(), second.message()} == {"has a", "has b"}
     third = start()
-    assert third.said() == "waiting for other steps to free a GPU"
+    assert third.message() == "waiting for other steps to free a GPU"
     second.kill()
-    assert third.said() in ("has a", "has b")
+    assert third.message() in ("has a", "has b")
 
 
 def test_many_steps_that_begin_at_once_do_not_share_a_whole_gpu(start: Start):
     steps = [start() for _ in range(8)]
-    said = sorted(step.said() for step in steps)
-    assert said == ["has a", "has b", *["waiting for other steps to free a GPU"] * 6]
+    output = sorted(step.message() for step in steps)
+    assert output == ["has a", "has b", *["waiting for other steps to free a GPU"] * 6]
 
 
 def test_nobody_looks_while_another_looks(start: Start, gpus: FakeGpus):
-    assert start().said() == "has a"
+    assert start().message() == "has a"
     with open(gpus.folder / "leases/looking") as looking:
         fcntl.flock(looking, fcntl.LOCK_EX)
         other = start()
         assert not other.listening.poll(0.5)
         fcntl.flock(looking, fcntl.LOCK_UN)
-    assert other.said() == "has b"
+    assert other.message() == "has b"
 
 
 def test_step_that_trains_on_two_gpus_has_both_or_none(start: Start):
     one = start()
-    assert one.said() == "has a"
+    assert one.message() == "has a"
     both = start(2)
-    assert both.said() == "waiting for other steps to free a GPU"
+    assert both.message() == "waiting for other steps to free a GPU"
     other = start()
-    assert other.said() == "has b"  # nothing is held while waiting
+    assert other.message() == "has b"  # nothing is held while waiting
     one.kill()
     other.kill()
-    assert both.said() == "has a,b"
-    assert start().said() == "waiting for other steps to free a GPU"
+    assert both.message() == "has a,b"
+    assert start().message() == "waiting for other steps to free a GPU"
 
 
 def test_shares_of_a_gpu_never_add_up_to_more_than_it_has(start: Start):
-    said = [start(1, 8000).said() for _ in range(6)]
-    assert sorted(said[:5]) == ["has a"] * 3 + ["has b"] * 2
-    assert said[5] == "waiting for other steps to free a GPU"
+    output = [start(1, 8000).message() for _ in range(6)]
+    assert sorted(output[:5]) == ["has a"] * 3 + ["has b"] * 2
+    assert output[5] == "waiting for other steps to free a GPU"
 
 
 def test_whole_gpu_is_not_shared_and_a_shared_one_is_not_had_as_a_whole(start: Start):
-    assert start().said() == "has a"
+    assert start().message() == "has a"
     sharing = start(1, 1000)
-    assert sharing.said() == "has b"
+    assert sharing.message() == "has b"
     whole = start()
-    assert whole.said() == "waiting for other steps to free a GPU"
+    assert whole.message() == "waiting for other steps to free a GPU"
     sharing.kill()
-    assert whole.said() == "has b"
-    assert start(1, 1000).said() == "waiting for other steps to free a GPU"
+    assert whole.message() == "has b"
+    assert start(1, 1000).message() == "waiting for other steps to free a GPU"
 
 
 def test_share_that_is_given_back_is_had_again_in_pieces(start: Start):
     steps = [start(1, 6000, CUDA_VISIBLE_DEVICES="a") for _ in range(4)]
-    assert [step.said() for step in steps] == ["has a"] * 4
+    assert [step.message() for step in steps] == ["has a"] * 4
     large = start(1, 12000, CUDA_VISIBLE_DEVICES="a")
-    assert large.said() == "waiting for other steps to free a GPU"
+    assert large.message() == "waiting for other steps to free a GPU"
     steps[0].kill()
     steps[2].kill()
-    assert large.said() == "has a"
+    assert large.message() == "has a"
 
 
 def test_killed_step_leaves_its_gpu_even_if_a_fork_of_it_lives_on(start: Start):
     step = start(fork=True, CUDA_VISIBLE_DEVICES="a")
-    assert step.said() == "has a"
+    assert step.message() == "has a"
     step.kill()
-    assert start(CUDA_VISIBLE_DEVICES="a").said() == "has a"
+    assert start(CUDA_VISIBLE_DEVICES="a").message() == "has a"
 
 
 def test_gpu_that_other_programs_fill_is_left_out_and_waited_for_where_no_other_is_left(start: Start, gpus: FakeGpus):
     gpus.use(a=20000)
-    assert start().said() == "has b"
+    assert start().message() == "has b"
     alone = start(1, 0, 60, CUDA_VISIBLE_DEVICES="a")
-    assert mentions(alone.said(), "waiting", "20000 of 24000 MB of a")
+    assert mentions(alone.message(), "waiting", "20000 of 24000 MB of a")
     gpus.use(a=1500)  # a desktop
-    assert alone.said() == "has a"
+    assert alone.message() == "has a"
 
 
 def test_waiting_for_other_programs_has_an_end(start: Start, gpus: FakeGpus):
     gpus.use(a=20000, b=9000)
     step = start(1, 0, 0.3)
-    assert step.said().startswith("waiting for other programs to free 20000 of 24000 MB of a, 9000 of 16000 MB of b")
-    assert step.said().startswith("error: other programs have filled the GPUs for 0.005 minutes: 20000 of 24000 MB")
-    assert start(1, 7000, 0.3).said() == "has b"
+    assert step.message().startswith("waiting for other programs to free 20000 of 24000 MB of a, 9000 of 16000 MB of b")
+    assert step.message().startswith("error: other programs have filled the GPUs for 0.005 minutes: 20000 of 24000 MB")
+    assert start(1, 7000, 0.3).message() == "has b"
 
 
 def test_waiting_for_other_steps_has_none(start: Start, gpus: FakeGpus):
     gpus.use(a=20000)
     step = start()
-    assert step.said() == "has b"
+    assert step.message() == "has b"
     waiting = start(1, 0, 0.1)
-    assert waiting.said() == "waiting for other steps to free a GPU"
+    assert waiting.message() == "waiting for other steps to free a GPU"
     time.sleep(0.5)
     step.kill()
-    assert waiting.said() == "has b"
+    assert waiting.message() == "has b"
 
 
 def test_what_others_use_is_not_taken_for_what_steps_have_leased(start: Start, gpus: FakeGpus):
     gpus.use(a=1500)
-    assert [start(1, 8000, CUDA_VISIBLE_DEVICES="a").said() for _ in range(2)] == ["has a"] * 2
+    assert [start(1, 8000, CUDA_VISIBLE_DEVICES="a").message() for _ in range(2)] == ["has a"] * 2
     gpus.use(a=1500 + 16000)  # the steps use now what they have leased
     third = start(1, 8000, CUDA_VISIBLE_DEVICES="a")
-    assert third.said() == "waiting for other steps to free a GPU"
+    assert third.message() == "waiting for other steps to free a GPU"
     gpus.use()
-    assert third.said() == "has a"
+    assert third.message() == "has a"
 
 
 def test_more_than_there_is_is_refused_in_one_line(start: Start):
     words = ", but here are 2, a with 24000 MB, b with 16000 MB; set trainer.devices, resources.<rule>.gpu_mem_mb or"
-    assert start(3).said() == f"error: this step needs 3 GPUs{words} CUDA_VISIBLE_DEVICES"
-    assert start(2, 20000).said().startswith(f"error: this step needs 2 GPUs with 20000 MB{words}")
+    assert start(3).message() == f"error: this step needs 3 GPUs{words} CUDA_VISIBLE_DEVICES"
+    assert start(2, 20000).message().startswith(f"error: this step needs 2 GPUs with 20000 MB{words}")
 
 
 def test_all_users_may_write_what_they_share(start: Start, gpus: FakeGpus):
     before = os.umask(0o077)
     try:
-        assert start().said() == "has a"
+        assert start().message() == "has a"
     finally:
         os.umask(before)
     folder = gpus.folder / "leases"
@@ -207,9 +207,9 @@ def test_all_users_may_write_what_they_share(start: Start, gpus: FakeGpus):
 
 def test_folder_that_cannot_be_had_is_named(start: Start, tmp_path: Path):
     (tmp_path / "file").touch()
-    said = start(MML_GPU_LEASES=str(tmp_path / "file")).said()
-    assert said.startswith(f"error: the leases of GPUs cannot be kept in {tmp_path / 'file'}")
-    assert said.endswith("set MML_GPU_LEASES to a folder where they may")
+    output = start(MML_GPU_LEASES=str(tmp_path / "file")).message()
+    assert output.startswith(f"error: the leases of GPUs cannot be kept in {tmp_path / 'file'}")
+    assert output.endswith("set MML_GPU_LEASES to a folder where they may")
 
 
 # --- which GPUs there are ---------------------------------------------------------------------------------------
@@ -240,12 +240,12 @@ def test_user_may_limit_the_gpus(
 
 
 @pytest.mark.parametrize(
-    ("says", "words"),
+    ("output", "words"),
     [("echo Failed to initialize NVML: Driver/library version mismatch; exit 18", "mismatch"), ("echo a, N/A", "N/A")],
 )
-def test_driver_that_fails_is_named(says: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_driver_that_fails_is_named(output: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     gpus = FakeGpus(tmp_path / "broken")
-    (gpus.folder / "nvidia-smi").write_text(f"#!/bin/sh\n{says}\n")
+    (gpus.folder / "nvidia-smi").write_text(f"#!/bin/sh\n{output}\n")
     monkeypatch.setenv("PATH", str(gpus.folder), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(MMLError, match=f"nvidia-smi cannot list GPUs .*{words}.*accelerator: cpu"):

@@ -176,9 +176,9 @@ def test_merged_network_says_the_same_with_the_layers_it_was_built_with(name: st
     layers = adapted(subject, **config)
     say_something(subject)
     with torch.no_grad():
-        said = subject(images, "t")
+        output = subject(images, "t")
         merge_adapters(subject)
-        assert torch.allclose(subject(images, "t"), said, atol=1e-4 * said.abs().max())
+        assert torch.allclose(subject(images, "t"), output, atol=1e-4 * output.abs().max())
     plain = network(name).state_dict()
     merged = subject.state_dict()
     assert list(merged) == list(plain)
@@ -250,12 +250,12 @@ def test_every_task_type_is_learned_and_stored_without_peft(tmp_path: Path, task
     model, trainer = step.fit()
     expected = sum(parameter.numel() for parameter in model.network.parameters() if parameter.requires_grad)
     batch = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
-    said = model.eval()(batch)
+    output = model.eval()(batch)
     step.store(model, trainer)
     loaded, _ = load_network(step.file("parameters"))
     assert not any(isinstance(module, LoraLayer) for module in loaded.modules())
     again = loaded.eval()(model.normalise(model.scale(batch)), "t")
-    assert torch.allclose(again, said, atol=1e-4)
+    assert torch.allclose(again, output, atol=1e-4)
     total = sum(parameter.numel() for parameter in loaded.parameters())
     assert ModelStorage.read(step.file("model")).num_parameters == expected
     assert expected < total

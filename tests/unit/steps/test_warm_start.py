@@ -80,8 +80,8 @@ def test_fork_has_temporary_files_where_its_step_has_them(environment: dict[str,
 
 def test_fork_has_arguments_folder_environment_and_streams_of_its_step(environment: dict[str, str], tmp_path: Path):
     step = start({**environment, "OWN": "value"}, tmp_path, "print('woe', file=sys.stderr)", "a", "b c")
-    said, complained = step.communicate()
-    assert said == f"warm a b c {tmp_path} value\n"
+    output, complained = step.communicate()
+    assert output == f"warm a b c {tmp_path} value\n"
     assert complained == "woe\n"
     assert step.returncode == 0
 
@@ -99,8 +99,8 @@ def test_fork_has_arguments_folder_environment_and_streams_of_its_step(environme
 )
 def test_step_ends_as_its_fork_does(end: str, status: int, complaint: str, environment: dict[str, str], tmp_path: Path):
     step = start(environment, tmp_path, end)
-    said, complained = step.communicate()
-    assert said.startswith("warm")
+    output, complained = step.communicate()
+    assert output.startswith("warm")
     assert step.returncode == status
     assert complained.endswith(complaint)
 
@@ -160,8 +160,8 @@ def test_step_starts_plainly_in_another_environment(
     change: dict[str, str], environment: dict[str, str], tmp_path: Path
 ):
     step = start(environment | change, tmp_path, "sys.exit(4)")
-    said, _ = step.communicate()
-    assert said.startswith("plain")
+    output, _ = step.communicate()
+    assert output.startswith("plain")
     assert step.returncode == 4
 
 
@@ -200,15 +200,15 @@ def test_process_imports_the_modules_of_planned_scripts_and_ends_with_its_snakem
     (tmp_path / "this_late.py").write_text("part = 1\n")
     step = STEP + "print('late' if 'this_late' in sys.modules else 'early')"
     (tmp_path / "step.py").write_text(step)
-    folder, *said = subprocess.run(
+    folder, *output = subprocess.run(
         [sys.executable, str(boss), str(tmp_path / "step.py"), str(tmp_path / "planned.py")],
         env={**os.environ, "PYTHONPATH": f"{LIBRARY}:{tmp_path}"},
         text=True,
         stdout=subprocess.PIPE,
         check=True,
     ).stdout.splitlines()
-    assert said[0].startswith("warm")
-    assert said[1] == "late"
+    assert output[0].startswith("warm")
+    assert output[1] == "late"
     deadline = time.monotonic() + 20
     while processes({FOLDER: folder}) or Path(folder).exists():
         assert time.monotonic() < deadline
@@ -352,11 +352,11 @@ process.close_streams()
 print(signal.getsignal(signal.SIGTERM).name, signal.getsignal(signal.SIGUSR1).name)
 """
     ignoring = f"import os, signal, sys; signal.signal(signal.SIGUSR1, signal.SIG_IGN); {EXECUTE}"
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", ignoring, code],
         env=os.environ | {"PYTHONPATH": str(LIBRARY), JOB: "12"},
         capture_output=True,
         check=True,
         text=True,
     ).stdout
-    assert said.split() == ["SIG_IGN", "SIG_DFL", "SIG_IGN"], "of SIGUSR1, trainings have a handler of their own"
+    assert output.split() == ["SIG_IGN", "SIG_DFL", "SIG_IGN"], "of SIGUSR1, trainings have a handler of their own"

@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay
+from tests.support.image_folders import images_of
 from tests.support.small_projects import small_study
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -23,7 +23,7 @@ TASKS: dict[str, dict[str, Any]] = {
 
 def source(folder: Path, creator: str) -> dict[str, Any]:
     """Return a task of the classes cat and dog, or of two kinds of stripes."""
-    root = lay(folder / "img", *(f"{label}/{n}.png" for label in ("cat", "dog") for n in range(6)))
+    root = images_of(folder / "img", *(f"{label}/{n}.png" for label in ("cat", "dog") for n in range(6)))
     (root / "t.csv").write_text(
         "\n".join(["image,label", *(f"{c}/{n}.png,{c}" for c in ("cat", "dog") for n in range(6))])
     )

@@ -34,7 +34,7 @@ def planned(here: tuple[Gpu, ...] | None = TWO, cores: int | None = 8, **changes
     return study
 
 
-def asked(study: Study, rule: str = "train_fold") -> tuple[int, int | None]:
+def gpus_of(study: Study, rule: str = "train_fold") -> tuple[int, int | None]:
     """Return the resources `gpu` and `gpu_mem_mb` of a step."""
     (run,) = study.scheduler("train").runs_of("mine")
     wildcards = SimpleNamespace(task="mine", run=run.id, fold="0")
@@ -71,8 +71,8 @@ def test_steps_ask_for_what_keeps_others_off(
     here: tuple[Gpu, ...] | None, changes: dict[str, Any], training: tuple[int, int], prediction: tuple[int, int]
 ):
     study = planned(here, **changes)
-    assert asked(study) == training
-    assert asked(study, "predict_fold") == prediction
+    assert gpus_of(study) == training
+    assert gpus_of(study, "predict_fold") == prediction
 
 
 def test_two_gpus_for_a_training_are_part_of_its_run():

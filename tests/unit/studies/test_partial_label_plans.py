@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.studies.study import Study
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay
+from tests.support.image_folders import images_of
 from tests.support.small_projects import small_study
 
 FOCAL = {"loss": {"_target_": "mml_lib.models.losses.FocalLoss", "mode": "multilabel"}}
@@ -21,10 +21,10 @@ REFUSED = [(FOCAL, "loss: .*FocalLoss cannot leave out"), (OWN_METRIC, "metrics:
 def study(folder: Path, unknown: int = -1, **changes: Any) -> Study:
     """Return a study of a table in which one label of an image is -1."""
     names = [f"{number}.png" for number in range(12)]
-    root = lay(folder / "img", *names)
+    root = images_of(folder / "img", *names)
     rows = [f"{name},{number % 2},{number // 2 % 2}" for number, name in enumerate(names)]
     (root / "t.csv").write_text("\n".join(["image,a,b", *rows, *[f"12.png,1,{unknown}"]]))
-    lay(folder / "img", "12.png")
+    images_of(folder / "img", "12.png")
     task = {"creator": "csv", "path": str(root / "t.csv"), "columns": {"labels": ["a", "b"]}, "folds": 2}
     return small_study(folder, tasks={"shapes": task | {"unknown": [-1]}}, **changes)
 

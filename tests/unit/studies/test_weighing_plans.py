@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.studies.study import Study
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay
+from tests.support.image_folders import images_of
 from tests.support.planned_studies import wildcards
 from tests.support.small_projects import small_study
 
@@ -21,7 +21,7 @@ OWN_METRIC = {"metrics": [{"name": "own", "_target_": "torchmetrics.classificati
 def study(folder: Path, column: str | None = "trust", **changes: Any) -> Study:
     """Return a study of a table with a column of numbers, by which samples are weighed if it is named."""
     names = [f"{number}.png" for number in range(12)]
-    root = lay(folder / "img", *names)
+    root = images_of(folder / "img", *names)
     rows = [f"{name},{'ab'[number % 2]},{number / 4}" for number, name in enumerate(names)]
     (root / "t.csv").write_text("\n".join(["image,label,trust", *rows]))
     task = {"creator": "csv", "path": str(root / "t.csv"), "columns": {"weight": column}, "folds": 2}

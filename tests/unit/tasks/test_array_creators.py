@@ -308,19 +308,19 @@ def test_idx_files_give_what_was_planned(tmp_path: Path, missing: str):
 
 @pytest.mark.parametrize("creator", ["medmnist", "idx"])
 def test_files_that_moved_are_the_same_and_files_that_changed_are_not(tmp_path: Path, creator: str):
-    def look(folder: Path) -> str | None:
+    def digest_of(folder: Path) -> str | None:
         return CREATORS[creator].survey(str(folder / "octmnist.npz" if creator == "medmnist" else folder)).fingerprint
 
     (tmp_path / "a").mkdir()
     npz(tmp_path / "a/octmnist.npz", arrays("octmnist"), compressed=False)
     mnist(tmp_path / "a", "emnist-letters-", first=1)
     (tmp_path / "a/emnist-letters-mapping.txt").write_text("1 65 97")
-    first = look(tmp_path / "a")
-    assert look(Path(shutil.copytree(tmp_path / "a", tmp_path / "b"))) == first
+    first = digest_of(tmp_path / "a")
+    assert digest_of(Path(shutil.copytree(tmp_path / "a", tmp_path / "b"))) == first
     changed = arrays("octmnist") | {"test_labels": np.zeros((4, 1), "i8")}
     npz(tmp_path / "a/octmnist.npz", changed, compressed=False)  # of the same size
     (tmp_path / "a/emnist-letters-mapping.txt").write_text("1 66 97")
-    assert look(tmp_path / "a") != first
+    assert digest_of(tmp_path / "a") != first
 
 
 @pytest.mark.parametrize(

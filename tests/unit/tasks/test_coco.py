@@ -304,6 +304,6 @@ def test_unknown_categories_are_planned_and_named_where_they_do_not_occur(root: 
     assert TaskIdentity.of("t", task).has_unlabelled
     assert TaskIdentity.of("t", task).id != TaskIdentity.of("t", plain).id
     deliver("coco", root, unknown=["vessel", "blur"])
-    said = capsys.readouterr()
-    assert "3 of 5 images have an unknown class" in said.out + said.err
-    assert "no image has 'blur'" in said.out + said.err
+    output = capsys.readouterr()
+    assert "3 of 5 images have an unknown class" in output.out + output.err
+    assert "no image has 'blur'" in output.out + output.err

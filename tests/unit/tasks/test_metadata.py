@@ -17,14 +17,14 @@ from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata, reg
 from mml_lib.tasks.dataset import Delivery, Sample
 from mml_lib.tasks.metadata import read_metadata_table, sub_groups, write_metadata
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay
+from tests.support.image_folders import images_of
 from tests.support.post_studies import IDS, NETWORKS, described, predictions
 from tests.support.small_projects import small_study
 
 
 def table(root: Path, rows: int = 12, sep: str = ",") -> Path:
     """Write images of two classes and a table with further columns; each `code` is another."""
-    lay(root, *(f"{row}.png" for row in range(rows)))
+    images_of(root, *(f"{row}.png" for row in range(rows)))
     lines = [["image", "label", "sex", " age", "code"]]
     lines += [[f"{row}.png", "ab"[row % 2], "mf"[row % 3 == 0], str(20 + row), f"x{row}"] for row in range(rows)]
     (root / "table.csv").write_text("\n".join(sep.join(line) for line in lines))

@@ -16,12 +16,12 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Sample
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, sample_fields
+from tests.support.image_folders import images_of, sample_fields
 from tests.support.plans import check_plan, deliver
 
 
 def table(root: Path, text: str, **encoding: Any) -> Path:
-    lay(root, *(f"{name}.png" for name in "xyz"), *(f"mask/{name}.png" for name in "xyz"))
+    images_of(root, *(f"{name}.png" for name in "xyz"), *(f"mask/{name}.png" for name in "xyz"))
     (root / "table.csv").write_text(text, **({"encoding": "utf-8"} | encoding))
     return root / "table.csv"
 
@@ -88,7 +88,7 @@ def test_tables_are_read_as_people_save_them(tmp_path: Path, text: str):
 
 
 def test_own_images_may_lie_anywhere(tmp_path: Path):
-    lay(tmp_path / "elsewhere", "one.png", "ä ü.png")
+    images_of(tmp_path / "elsewhere", "one.png", "ä ü.png")
     path = table(tmp_path / "t", f"image,label\n../elsewhere/ä ü.png,a\n{tmp_path / 'elsewhere/one.png'},b")
     assert survey_images(deliver("csv", path), "d", tmp_path / "data", 1).sizes == [(2, 2), (2, 2)]
 
@@ -166,7 +166,7 @@ def test_a_table_that_is_not_utf8_is_refused(tmp_path: Path):
     ],
 )
 def test_folder_names_are_labels(tmp_path: Path, names: list[str], kind: str | None, labels: list):
-    lay(tmp_path, *names, ".hidden/9.png", str(Path(names[0]).with_name(".9.png")))
+    images_of(tmp_path, *names, ".hidden/9.png", str(Path(names[0]).with_name(".9.png")))
     (tmp_path / names[0]).with_suffix(".txt").touch()
     delivery = deliver("image_folder", tmp_path, task_type=kind)
     assert sorted(sample_fields(delivery, "label"), key=str) == sorted(labels, key=str)
@@ -174,12 +174,12 @@ def test_folder_names_are_labels(tmp_path: Path, names: list[str], kind: str | N
 
 
 def test_classes_are_in_natural_order(tmp_path: Path):
-    lay(tmp_path, "grade10/1.png", "grade9/1.png", "grade09/1.png", "²/1.png")
+    images_of(tmp_path, "grade10/1.png", "grade9/1.png", "grade09/1.png", "²/1.png")
     assert deliver("image_folder", tmp_path).classes == ["grade09", "grade9", "grade10", "²"]
 
 
 def test_the_first_level_may_be_splits(tmp_path: Path):
-    lay(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png", "unlabelled/5.png")
+    images_of(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png", "unlabelled/5.png")
     (tmp_path / ".git").mkdir()
     assert sample_fields(deliver("image_folder", tmp_path), "id", "label", "split") == [
         ("train/a/1.png", "a", "train"),
@@ -191,14 +191,14 @@ def test_the_first_level_may_be_splits(tmp_path: Path):
 
 
 def test_train_may_be_a_class(tmp_path: Path):
-    assert deliver("image_folder", lay(tmp_path, "train/1.png", "tram/2.png")).classes == ["train", "tram"]
+    assert deliver("image_folder", images_of(tmp_path, "train/1.png", "tram/2.png")).classes == ["train", "tram"]
 
 
 @pytest.mark.parametrize("place", ["outside", "inside"])
 @pytest.mark.parametrize("level", ["", "train/"])
 def test_masks_lie_in_a_folder_of_their_own(tmp_path: Path, place: str, level: str):
-    root = lay(tmp_path / "data", f"{level}1.jpg", f"{level}deep/2.png", "unlabelled/3.png")
-    masks = lay(root / "mask" if place == "inside" else tmp_path / "mask", f"{level}1.png", f"{level}deep/2.bmp")
+    root = images_of(tmp_path / "data", f"{level}1.jpg", f"{level}deep/2.png", "unlabelled/3.png")
+    masks = images_of(root / "mask" if place == "inside" else tmp_path / "mask", f"{level}1.png", f"{level}deep/2.bmp")
     delivery = deliver("image_folder", root, masks=str(masks))
     assert sample_fields(delivery, "id", "split", "mask") == [
         (f"{level}1.jpg", level[:-1] or None, str(masks / level / "1.png")),
@@ -232,11 +232,11 @@ def test_a_wrong_folder_is_refused(tmp_path: Path, names: list[str], arguments: 
     if "masks" in arguments:
         arguments = arguments | {"masks": str(tmp_path / arguments["masks"])}
     with pytest.raises(MMLError, match=why):
-        deliver("image_folder", lay(tmp_path, *names), **arguments)
+        deliver("image_folder", images_of(tmp_path, *names), **arguments)
 
 
 def test_names_and_links_that_lead_nowhere_are_told(tmp_path: Path):
-    lay(tmp_path, "a/1.png", "b/2.png")
+    images_of(tmp_path, "a/1.png", "b/2.png")
     (tmp_path / "b/3.png").symlink_to("gone.png")
     with pytest.raises(MMLError, match=r"b/3.png cannot be read"):
         CREATORS["image_folder"].survey(str(tmp_path))
@@ -269,7 +269,7 @@ MASK_VALUES = {"semantic_segmentation": {0: "no", 1: "yes"}}
 @pytest.mark.parametrize("folds", ["none", "all", "some"])
 @pytest.mark.parametrize("splits", SPLITS, ids="+".join)
 def test_a_table_gives_the_folds_and_splits_that_were_planned(tmp_path: Path, splits: Sequence[str], folds: str):
-    lay(tmp_path, *(f"{n}.png" for n in range(24)), "mask/x.png", "mask/y.png")
+    images_of(tmp_path, *(f"{n}.png" for n in range(24)), "mask/x.png", "mask/y.png")
     for kind, (column, *cells) in COLUMNS.items():
         rows = []
         for n, split in zip(range(24), itertools.cycle(splits or [""]), strict=False):
@@ -293,10 +293,10 @@ def test_a_folder_gives_the_folds_and_splits_that_were_planned(tmp_path: Path, s
         for split in splits or [""]
         for label, n in itertools.product("12", range(12))
     ]
-    root = lay(tmp_path / "images", *names)
+    root = images_of(tmp_path / "images", *names)
     if "test" in splits:
         (root / "val").mkdir(exist_ok=True)  # an empty one is none
-    masks = str(lay(tmp_path / "mask", *names)) if kind == "semantic_segmentation" else None
+    masks = str(images_of(tmp_path / "mask", *names)) if kind == "semantic_segmentation" else None
     task = Task(
         creator="image_folder", path=str(root), masks=masks, folds=2, task_type=kind, idx_to_class=MASK_VALUES.get(kind)
     )
@@ -307,7 +307,7 @@ def test_a_folder_gives_the_folds_and_splits_that_were_planned(tmp_path: Path, s
 def test_data_that_moved_are_the_same_and_data_that_changed_are_not(tmp_path: Path, creator: str):
     root = tmp_path / "a"
     rows = "\n".join(f"images/{n}.png,mask/{n}.png" for n in range(8))
-    lay(root, *(f"{folder}/{n}.png" for folder in ("images", "mask") for n in range(8)))
+    images_of(root, *(f"{folder}/{n}.png" for folder in ("images", "mask") for n in range(8)))
     (root / "images/t.csv").write_text(f"image,mask\n{rows}")
 
     def look(root: Path) -> str | None:

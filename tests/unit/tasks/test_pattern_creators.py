@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.dataset import Delivery
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay
+from tests.support.image_folders import images_of
 from tests.support.plans import check_plan
 
 PATTERN = r"(?P<label>[a-z]+)/(?P<group>p\d+)_(?P<fold>\w+)\.png"
@@ -19,7 +19,9 @@ PATTERN = r"(?P<label>[a-z]+)/(?P<group>p\d+)_(?P<fold>\w+)\.png"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    lay(tmp_path, *(f"{name}.png" for name in ("a/p1_first", "a/p2_second", "b/p1_first", "b/p3_tenth", "b/other")))
+    images_of(
+        tmp_path, *(f"{name}.png" for name in ("a/p1_first", "a/p2_second", "b/p1_first", "b/p3_tenth", "b/other"))
+    )
     (tmp_path / "train.txt").write_text("# name class\na/p1_first,one\n\nb/p1_first,two words\n")
     return tmp_path
 
@@ -46,7 +48,7 @@ def test_a_survey_tells_folds_and_changed_files(folder: Path):
     arguments = {"path": str(folder), "pattern": PATTERN}
     before = survey("path_pattern", **arguments)
     assert (before.folds, before.classes, before.has_test) == (3, ("a", "b"), False)
-    lay(folder, "a/p9_first.png")
+    images_of(folder, "a/p9_first.png")
     assert survey("path_pattern", **arguments).fingerprint != before.fingerprint
 
 
@@ -160,9 +162,9 @@ def test_lines_of_unknown_classes_are_unlabelled(folder: Path, capsys: pytest.Ca
         (None, "unlabelled"),
         ("two words", "train"),
     ]
-    said = capsys.readouterr()
-    assert "1 of 2 images have an unknown class" in said.out + said.err
-    assert "no image has 'three'" in said.out + said.err
+    output = capsys.readouterr()
+    assert "1 of 2 images have an unknown class" in output.out + output.err
+    assert "no image has 'three'" in output.out + output.err
 
 
 def test_labels_of_arrays_may_be_unknown(tmp_path: Path):
@@ -206,7 +208,7 @@ def test_labels_of_arrays_that_are_no_whole_numbers_are_refused(tmp_path: Path, 
 
 def test_tasks_with_unknown_classes_turn_out_as_planned(tmp_path: Path):
     names = [f"{label}/{number}" for label in "abx" for number in range(8)]
-    lay(tmp_path / "own", *(f"{name}.png" for name in names))
+    images_of(tmp_path / "own", *(f"{name}.png" for name in names))
     (tmp_path / "own/train.txt").write_text("\n".join(f"{name},{name[0]}" for name in names))
     common = {"path": str(tmp_path / "own"), "unknown": ["x"], "folds": 2}
     lines = {"lists": {"train": "train.txt"}, "line": r"(?P<name>[^,]+),(?P<label>.+)", "image": "{name}.png"}

@@ -152,17 +152,17 @@ def lacks_room(part: np.ndarray, problem: Problem) -> bool:
     return problem.test * len(problem.groups) < problem.shows.any(axis=0).sum()
 
 
-def check_refusal(said: str, problem: Problem, shows: np.ndarray) -> None:
+def check_refusal(output: str, problem: Problem, shows: np.ndarray) -> None:
     """Check that numbers are those of the data, and that what is advised is possible."""
-    for label, count in re.findall(r"'c(\d+)' (?:has )?(\d+)", said):
-        assert shows[:, int(label)].sum() == int(count), said
-    if "classes share" in said:
+    for label, count in re.findall(r"'c(\d+)' (?:has )?(\d+)", output):
+        assert shows[:, int(label)].sum() == int(count), output
+    if "classes share" in output:
         assert shows.sum(axis=0)[shows.any(axis=0)].min() >= problem.parts
-    for folds in re.findall(r"tasks\.t\.folds: (\d+) gives", said):
-        assert possible(shows, int(folds) + (problem.test > 0)), said
-        assert not possible(shows, int(folds) + 1 + (problem.test > 0)), said
-    for folds in re.findall(r"test_fraction: 0.* gives (\d+) folds", said):
-        assert possible(shows, int(folds)), said
+    for folds in re.findall(r"tasks\.t\.folds: (\d+) gives", output):
+        assert possible(shows, int(folds) + (problem.test > 0)), output
+        assert not possible(shows, int(folds) + 1 + (problem.test > 0)), output
+    for folds in re.findall(r"test_fraction: 0.* gives (\d+) folds", output):
+        assert possible(shows, int(folds)), output
 
 
 QUICK = [1, 6, 11, 14, 16, 19, 21, 23, 24, 27, 28, 31, 34, 35, 37, 38, 40, 43, 47, 51, 54, 56, 138]

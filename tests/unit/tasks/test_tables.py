@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata
 from mml_lib.tasks.creators.delimited import delimiter_of
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, sample_fields
+from tests.support.image_folders import images_of, sample_fields
 from tests.support.plans import deliver
 from tests.support.small_tables import read, write
 
@@ -207,7 +207,7 @@ def test_column_that_looks_like_splits_or_folds_is_warned_of(tmp_path: Path, war
 
 
 def test_paths_of_windows_and_of_macos_are_found(tmp_path: Path):
-    lay(tmp_path, f"{unicodedata.normalize('NFD', 'ö')}.png")
+    images_of(tmp_path, f"{unicodedata.normalize('NFD', 'ö')}.png")
     delivery = read(tmp_path, "image,label\nimg\\x.png,a\nö.png,b")
     assert all(Path(sample.image).is_file() for sample in delivery.samples)
 

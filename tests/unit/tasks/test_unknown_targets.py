@@ -14,7 +14,7 @@ from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.targets import Targets
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, sample_fields
+from tests.support.image_folders import images_of, sample_fields
 from tests.support.plans import check_plan, deliver
 
 LESION = {0: "background", 1: "lesion"}
@@ -92,7 +92,7 @@ def test_unknown_pixels_with_two_meanings_are_refused(tmp_path: Path, keys: dict
 
 
 def test_images_of_unknown_folders_are_unlabelled(tmp_path: Path):
-    root = lay(tmp_path, "a/1.png", "b/2.png", "Unsure/3.png")
+    root = images_of(tmp_path, "a/1.png", "b/2.png", "Unsure/3.png")
     delivery = deliver("image_folder", root, unknown=["unsure"])
     assert sorted(sample_fields(delivery, "id", "label", "split")) == [
         ("Unsure/3.png", None, "unlabelled"),
@@ -103,7 +103,7 @@ def test_images_of_unknown_folders_are_unlabelled(tmp_path: Path):
 
 
 def test_images_of_unknown_values_are_unlabelled(tmp_path: Path):
-    root = lay(tmp_path, "3/1.png", "-1/2.png", "4.5/3.png")
+    root = images_of(tmp_path, "3/1.png", "-1/2.png", "4.5/3.png")
     delivery = deliver("image_folder", root, unknown=[-1], task_type="regression")
     assert sorted(sample_fields(delivery, "split", "label"), key=str) == [
         ("unlabelled", None),
@@ -113,7 +113,7 @@ def test_images_of_unknown_values_are_unlabelled(tmp_path: Path):
 
 
 def test_tasks_with_unknown_folders_turn_out_as_planned(tmp_path: Path):
-    root = lay(tmp_path, *(f"{name}/{number}.png" for name in ("a", "b", "x") for number in range(8)))
+    root = images_of(tmp_path, *(f"{name}/{number}.png" for name in ("a", "b", "x") for number in range(8)))
     plain = Task(creator="image_folder", path=str(root), folds=2)
     task = Task(creator="image_folder", path=str(root), folds=2, unknown=["x"])
     check_plan(task, tmp_path)
@@ -125,4 +125,4 @@ def test_tasks_with_unknown_folders_turn_out_as_planned(tmp_path: Path):
 
 def test_a_class_cannot_be_read_and_unknown(tmp_path: Path):
     with pytest.raises(MMLError, match="unknown: 'a' is one of classes too"):
-        deliver("image_folder", lay(tmp_path, "a/1.png", "b/2.png"), classes=["a", "b"], unknown=["a"])
+        deliver("image_folder", images_of(tmp_path, "a/1.png", "b/2.png"), classes=["a", "b"], unknown=["a"])

@@ -188,8 +188,8 @@ def test_training_goes_on_from_the_one_before_and_says_so(begun: Path, damage: s
     assert capfd.readouterr().out == ""
     spoil(latest)
     assert last_checkpoint(begun, problem_of) == before
-    said = rf"{re.escape(str(latest))} {words}.*: this training continues from the previous one, epoch=000000\.ckpt"
-    assert all(re.fullmatch(said, line) for line in capfd.readouterr().out.splitlines() or [""])
+    output = rf"{re.escape(str(latest))} {words}.*: this training continues from the previous one, epoch=000000\.ckpt"
+    assert all(re.fullmatch(output, line) for line in capfd.readouterr().out.splitlines() or [""])
 
 
 def test_training_without_a_usable_checkpoint_begins_and_says_so(begun: Path, capfd: pytest.CaptureFixture[str]):

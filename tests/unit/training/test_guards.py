@@ -86,12 +86,12 @@ def kept(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("every", [1, 3])
-@pytest.mark.parametrize(("by", "what"), [("value", "loss"), ("slope", "weights")])
+@pytest.mark.parametrize(("by", "quantity"), [("value", "loss"), ("slope", "weights")])
 def test_training_that_diverges_names_the_batch_and_keeps_the_last_good_checkpoint(
-    tmp_path: Path, images: TaskStruct, by: str, what: str, every: int
+    tmp_path: Path, images: TaskStruct, by: str, quantity: str, every: int
 ):
     words = (
-        rf"^the {what} of t became nan at batch 1 \(from 0\) in epoch 1; lower optimizer\.lr or set "
+        rf"^the {quantity} of t became nan at batch 1 \(from 0\) in epoch 1; lower optimizer\.lr or set "
         r"trainer\.gradient_clip_val \(which makes a new run, and the checkpoint of epoch 0 of this one is kept\)$"
     )
     loss = Failing(train=3, by=by)

@@ -105,9 +105,9 @@ def test_training_without_progress_is_requeued_where_its_job_has_done_other_step
     assert calls.read_text() == "requeue 12\n"
 
 
-@pytest.mark.parametrize("said", ["echo RUNNING", "echo SIGNALING", "echo Unable to contact >&2; exit 1"])
-def test_pre_empted_training_is_requeued_at_once(callback, answer, said: str):
-    answer("squeue", said)
+@pytest.mark.parametrize("output", ["echo RUNNING", "echo SIGNALING", "echo Unable to contact >&2; exit 1"])
+def test_pre_empted_training_is_requeued_at_once(callback, answer, output: str):
+    answer("squeue", output)
     calls = answer("scontrol", "")
     checkpoint_path(callback.folder, 4).touch()
     with pytest.raises(SystemExit):
@@ -133,10 +133,10 @@ def test_refusal_of_slurm_is_told(callback, answer):
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [("1-02:03:04", 93784), ("2:03:04", 7384), ("0:07", 7), ("UNLIMITED", float("inf"))]
+    ("output", "seconds"), [("1-02:03:04", 93784), ("2:03:04", 7384), ("0:07", 7), ("UNLIMITED", float("inf"))]
 )
-def test_time_left_is_read_as_squeue_writes_it(answer, said: str, seconds: float):
-    answer("squeue", f"echo {said}")
+def test_time_left_is_read_as_squeue_writes_it(answer, output: str, seconds: float):
+    answer("squeue", f"echo {output}")
     assert slurm.seconds_left("12") == seconds
 
 

@@ -101,14 +101,14 @@ class Terminal:
         termios.tcsetwinsize(inside, (24, 100))
         self.stream: IO[str] = open(inside, "w")
 
-    def said(self) -> str:
-        """Close it, and return all that was written to it."""
+    def text(self) -> str:
+        """Close the terminal, and return all that was written to it."""
         self.stream.close()
-        said = b""
-        with suppress(OSError):  # that is how it ends
+        output = b""
+        with suppress(OSError):  # the end of the output
             while select.select([self.outside], [], [], 2)[0]:
-                said += os.read(self.outside, 1 << 16)
-        return said.decode()
+                output += os.read(self.outside, 1 << 16)
+        return output.decode()
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 def test_bar_shows_how_far_a_training_is_and_leaves_nothing_behind(tmp_path: Path, terminal: Terminal):
     struct = fake_task(tmp_path, "regression")
     fit(small_model(struct), struct, tmp_path, [ProgressBar(terminal.stream, "t fold 0")], epochs=2)
-    *drawn, wiped, rest = terminal.said().lstrip("\r").split("\r")
+    *drawn, wiped, rest = terminal.text().lstrip("\r").split("\r")
     assert len(drawn) == 6
     assert drawn[0].startswith("t fold 0: epoch 1 of 2, batch 1 of 3, loss ")
     assert " s/batch |" in drawn[3]
@@ -140,7 +140,7 @@ def test_bar_goes_where_a_training_fails(tmp_path: Path, terminal: Terminal):
     struct = fake_task(tmp_path, "regression")
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         fit(small_model(struct), struct, tmp_path, [ProgressBar(terminal.stream, "t"), Failing()])
-    *_, drawn, wiped, rest = terminal.said().split("\r")
+    *_, drawn, wiped, rest = terminal.text().split("\r")
     assert drawn.startswith("t: epoch 1")
     assert (wiped.strip(), rest) == ("", "")
 
@@ -157,7 +157,7 @@ def test_trainings_side_by_side_share_one_line(tmp_path: Path, terminal: Termina
     fcntl.flock(other, fcntl.LOCK_EX)
     struct = fake_task(tmp_path, "regression")
     fit(small_model(struct), struct, tmp_path, [Ending(), ProgressBar(terminal.stream, "t")], epochs=2)
-    assert terminal.said().lstrip("\r").startswith("t: epoch 2 of 2, batch 1 of 3")
+    assert terminal.text().lstrip("\r").startswith("t: epoch 2 of 2, batch 1 of 3")
 
 
 def test_training_goes_on_without_its_terminal(tmp_path: Path, terminal: Terminal):
@@ -233,7 +233,7 @@ def test_averaging_callbacks_can_be_watched(tmp_path: Path, terminal: Terminal, 
     assert_same(fit(small_model(struct), struct, tmp_path, watchers, 2, callbacks=callbacks), plain)
     epochs = len(plain.history)
     assert pictures(tmp_path / "board")["predictions/t"] == [*range(epochs)]
-    assert f"t: epoch {epochs} of {epochs}, batch 3 of 3" in terminal.said()
+    assert f"t: epoch {epochs} of {epochs}, batch 3 of 3" in terminal.text()
 
 
 def test_pictures_are_drawn_every_n_epochs(tmp_path: Path):
