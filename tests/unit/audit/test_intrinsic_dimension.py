@@ -54,7 +54,7 @@ def test_copies_change_little():
 
 @pytest.mark.parametrize(
     ("values", "line"),
-    [(np.zeros((20, 2)), "lower dimension.neighbours"), (np.ones((40, 2)), "all samples are alike")],
+    [(np.zeros((20, 2)), "lower dimension.neighbours"), (np.ones((40, 2)), "all samples are equal")],
 )
 def test_samples_without_a_dimension_are_refused(values: np.ndarray, line: str):
     with pytest.raises(MMLError, match=f"lesions: .*{line}"):

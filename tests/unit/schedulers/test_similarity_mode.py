@@ -65,7 +65,7 @@ def test_a_target_with_too_few_samples_is_refused_once_it_is_described(tmp_path:
     section = {"distance": "knn", "options": {"knn": {"k": 17}}}
     plan = similarity(tmp_path, section)
     describe(plan.study, "b", all=24, train=24)
-    with pytest.raises(MMLError, match=r"b: 16 samples .* k \(17\); lower k"):
+    with pytest.raises(MMLError, match=r"b: there are 16 samples .* k \(17\); lower k"):
         similarity(tmp_path, section).steps  # noqa: B018
     assert similarity(tmp_path, {"distance": "knn", "options": {"knn": {"k": 16}}}).steps
 
