@@ -169,7 +169,7 @@ rule list_resources:
 
 
 rule describe_run:
-    """Write the pipeline of a run and its differences to the runs of the study."""
+    """Write the pipeline of a run and its differences from the runs of the study."""
     output:
         explanation=fm.output("run_explanation"),  # INFO/run-{run}.yaml
     log:

@@ -4,7 +4,7 @@ inputs = study.inputs.questions
 
 
 rule compare_with_baseline:
-    """Write the ablation table: the difference of each procedure to the baseline of the study."""
+    """Write the ablation table: the difference of each procedure from the baseline of the study."""
     input:
         resampled=inputs.resampled_metrics,  # METRICS/*/*/*.npz
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json

@@ -1,4 +1,4 @@
-"""Write the ablation table: the difference of each procedure to the baseline of the study."""
+"""Write the ablation table: the difference of each procedure from the baseline of the study."""
 
 from mml_lib.evaluation.comparisons.ablation import ablation_table, as_latex, as_text
 from mml_lib.evaluation.comparisons.tested import read_tested

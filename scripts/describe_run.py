@@ -1,4 +1,4 @@
-"""Write the pipeline of a run and its differences to the runs of the study."""
+"""Write the pipeline of a run and its differences from the runs of the study."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import yaml_text
