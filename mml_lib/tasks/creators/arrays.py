@@ -154,19 +154,19 @@ def _idx_files(path: str, subset: str | None) -> dict[str, tuple[Path, Path]]:
     """Return images and labels of each split.
 
     Raises:
-        MMLError: none, or several sets of which `subset` chooses none.
+        MMLError: there are no files, or several sets and `subset` chooses none of them.
     """
     root = existing(path, "folder", "idx")
     names = sorted(file.name for file in root.iterdir() if re.search(IDX, file.name) and file.is_file())
     prefixes = sorted({match[1] for name in names if (match := re.match(r"(.*?)-?(?:train|t10k|test)-", name))})
-    chosen = [prefix for prefix in prefixes if subset is None or subset in (prefix, prefix.split("-")[-1])]
-    if len(chosen) != 1:
+    matching = [prefix for prefix in prefixes if subset is None or subset in (prefix, prefix.split("-")[-1])]
+    if len(matching) != 1:
         sets = ", ".join(repr(prefix) for prefix in prefixes) or "none"
-        what = f"the sets {sets}; choose one by subset" if prefixes else "none"
-        raise MMLError(f"creator idx: {root} should hold files like train-images-idx3-ubyte.gz; there are {what}")
+        hint = f"the sets {sets}; choose one by subset" if prefixes else "none"
+        raise MMLError(f"creator idx: {root} should hold files like train-images-idx3-ubyte.gz; there are {hint}")
     pairs = {}
     for split, words in IDX_SPLITS.items():
-        images, labels = (_idx_file(root, names, chosen[0], words, kind) for kind in ("images", "labels"))
+        images, labels = (_idx_file(root, names, matching[0], words, kind) for kind in ("images", "labels"))
         if images and labels:
             pairs[split] = (images, labels)
         elif single := images or labels:
@@ -221,9 +221,9 @@ def idx(
         arrays[split] = labels
     names = _idx_names(_mapping_file(files["train"][0]), classes, arrays)
     for split, labels in arrays.items():
-        of_split = split if "test" in files else None
+        sample_split = split if "test" in files else None
         samples += [
-            Sample(f"{split}/{row}", f"{split}.npy#{row}", names[label], of_split)
+            Sample(f"{split}/{row}", f"{split}.npy#{row}", names[label], sample_split)
             for row, label in enumerate(labels.tolist())
         ]
     return Delivery(samples, list(names.values()), about=_idx_about(files["train"][0], classes))

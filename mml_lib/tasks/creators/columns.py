@@ -343,20 +343,20 @@ class _Finder:
 
     def _suggestion(self, *needed: str) -> str:
         """Return `; write columns: {image: file_name, label: diagnosis}`, the line for columns of well-known names."""
-        taken: dict[str, ColumnText] = {role: name for role, name in self.mapping.items() if name}
+        columns: dict[str, ColumnText] = {role: name for role, name in self.mapping.items() if name}
         targets = [role for role in needed if role in TARGETS]
         roles = ["image", "group", "split", "fold", *targets]
         for role in sorted(roles, key=COLUMNS.index):
-            candidates = [name for name in self._named if role_of(name, [role]) and name not in taken.values()]
+            candidates = [name for name in self._named if role_of(name, [role]) and name not in columns.values()]
             candidates.sort(key=partial(rank, role=role))
-            has_target = any(other in taken for other in TARGETS)
-            if role in taken or not candidates or (role in TARGETS and has_target):
+            has_target = any(other in columns for other in TARGETS)
+            if role in columns or not candidates or (role in TARGETS and has_target):
                 continue
             if candidates[0] != role:
-                taken[role] = self._image_template(candidates[0]) if role == "image" else candidates[0]
-        if not set(needed) & set(taken):
+                columns[role] = self._image_template(candidates[0]) if role == "image" else candidates[0]
+        if not set(needed) & set(columns):
             return ""
-        listed = ", ".join(f"{role}: {as_yaml(name)}" for role, name in taken.items())
+        listed = ", ".join(f"{role}: {as_yaml(name)}" for role, name in columns.items())
         return f"; if these columns are meant, write columns: {{{listed}}}"
 
     def _image_template(self, name: str) -> str:

@@ -79,8 +79,8 @@ def _wrong_encoding(file: Path, data: bytes, encoding: str, error: UnicodeError)
     name = "UTF-8" if encoding == "utf-8-sig" else encoding
     start = getattr(error, "start", 0)
     line = data.count(b"\n", 0, start) + 1
-    seen = data[max(0, start - 12) : start + 12].splitlines()
-    sample_text = next((part for part in seen if any(byte > 127 for byte in part)), b"").decode("cp1252", "replace")
+    lines = data[max(0, start - 12) : start + 12].splitlines()
+    sample_text = next((part for part in lines if any(byte > 127 for byte in part)), b"").decode("cp1252", "replace")
     remedy = f"; save it as UTF-8, or write encoding: cp1252 if '{sample_text}' is right" if name == "UTF-8" else ""
     return f"{file} is not {name} (line {line}, byte {data[start]:#04x}){remedy}"
 

@@ -70,12 +70,12 @@ def fake(
         if number >= num_samples or not TASK_TYPES[task_type].is_learnable:
             samples.append(Sample(file.stem, file.name, None, "unlabelled"))
             continue
-        named = None
+        mask_name = None
         if mask is not None:
-            named = f"{number:06d}-mask.png" if mask.any() else EMPTY_MASK_TOKEN
+            mask_name = f"{number:06d}-mask.png" if mask.any() else EMPTY_MASK_TOKEN
             if mask.any():
-                Image.fromarray(mask).save(folder / named)
-        samples.append(Sample(file.stem, file.name, label, mask=named))
+                Image.fromarray(mask).save(folder / mask_name)
+        samples.append(Sample(file.stem, file.name, label, mask=mask_name))
     metadata = About({"image": "generated"}, ["fake"], "MIT")
     return Delivery(samples, _classes(task_type, num_classes), task_type, metadata)
 

@@ -69,13 +69,13 @@ class PartialLabels:
         return cls(unknown, value, probability)
 
     def is_unknown(self, text: str, missing: Callable[[str], bool]) -> bool:
-        """Return True if a cell leaves its entry out."""
+        """Return True if the entry of a cell is unknown."""
         if any(_is_cell(text, value) or (value == "" and missing(text)) for value in self.unknown):
             return True
         return self.meaning is None and self.is_uncertain(text)
 
-    def of_column(self, name: str) -> "PartialLabels":
-        """Return the values of one column of labels."""
+    def for_column(self, name: str) -> "PartialLabels":
+        """Return the options for one column of labels."""
         further = self.by_column.get(name, ())
         return replace(self, unknown=(*self.unknown, *further)) if further else self
 
@@ -84,16 +84,18 @@ class PartialLabels:
         return [*self.unknown, *(value for values in self.by_column.values() for value in values)]
 
     def is_uncertain(self, text: str) -> bool:
-        """Return True if a cell holds the value of an uncertain finding."""
+        """Return True if a cell contains the value of uncertain findings."""
         return self.uncertain is not None and _is_cell(text, self.uncertain)
 
     @property
-    def of_texts(self) -> "PartialLabels":
-        """Values of cells only: numbers and colours stand for pixels where targets are masks."""
+    def for_cells(self) -> "PartialLabels":
+        """Options for cells only. If targets are masks, numbers and colours denote pixels."""
         return PartialLabels(tuple(value for value in self.unknown if isinstance(value, str)))
 
-    def known(self, labels: Mapping[str, float | None], missing: Callable[[str], bool]) -> dict[str, float | None]:
-        """Return labels with the probabilities that cells `a:0.7|b:-1` mean; None where one is unknown."""
+    def with_unknown(
+        self, labels: Mapping[str, float | None], missing: Callable[[str], bool]
+    ) -> dict[str, float | None]:
+        """Return the labels of a cell `a:0.7|b:-1` with their probabilities; None for unknown ones."""
         probabilities = dict(labels)
         for name, probability in labels.items():
             if self.is_unknown(str(probability), missing):
@@ -106,10 +108,10 @@ class PartialLabels:
         """Refuse values that have a meaning in one-hot columns, or name such a column.
 
         Raises:
-            MMLError: the first one.
+            MMLError: there is such a value.
         """
-        if other := next((name for name in self.by_column if name not in names), None):
-            raise MMLError(f"unknown: '{other}' is not the column of a label{nearest(other, names)}")
+        if unused := next((name for name in self.by_column if name not in names), None):
+            raise MMLError(f"unknown: '{unused}' is not the column of a label{nearest(unused, names)}")
         for value in self._all_unknown:
             if value in names:
                 raise MMLError(
@@ -223,7 +225,7 @@ class Indicators:
     def _value(self, name: str, cells: Sequence[str], place: int, missing: Callable[[str], bool]) -> float | None:
         text = cells[place].strip().lower() if place < len(cells) else ""
         if self.partial is not None:
-            partial = self.partial.of_column(name)
+            partial = self.partial.for_column(name)
             if partial.is_unknown(text, missing):
                 return None
             if partial.is_uncertain(text):

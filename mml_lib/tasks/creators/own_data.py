@@ -135,8 +135,8 @@ class ListedFolders:
             folder, base = os.path.split(path)
             if base in self.names(folder):
                 return path
-        same = [other for other in self.names(folder) if normalized(other) == normalized(base)]
-        return os.path.join(folder, same[0]) if len(same) == 1 else None
+        names = [name for name in self.names(folder) if normalized(name) == normalized(base)]
+        return os.path.join(folder, names[0]) if len(names) == 1 else None
 
     def matching(self, root: str, pattern: str) -> list[str]:
         """Return the paths that match a pattern, in which `*` is any text without `/`; the last part is an image."""

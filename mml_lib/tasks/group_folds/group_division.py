@@ -105,11 +105,11 @@ def group_folds_with_needs(
 
 
 def balance_of(strata: np.ndarray, groups: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> Balance:
-    """Return the balance of a division that had needs to fulfil."""
+    """Return the balance of a division that fulfils needs."""
     problem, row = _problem(strata, groups, shares)
-    of_group = np.empty(len(problem.counts), dtype=np.int64)
-    of_group[row] = fold
-    return _balance(problem.key(of_group), bounds_of(problem), "local search with a group of each class in each part")
+    group_fold = np.empty(len(problem.counts), dtype=np.int64)
+    group_fold[row] = fold
+    return _balance(problem.key(group_fold), bounds_of(problem), "local search with a group of each class in each part")
 
 
 def _problem(

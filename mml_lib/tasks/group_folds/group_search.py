@@ -133,9 +133,9 @@ def _sample(padded: np.ndarray, inside: np.ndarray, label: int, size: int, rng: 
     if len(members) <= size:
         return members
     with_label = members[padded[members, label] > 0]
-    chosen = with_label if len(with_label) <= size // 2 else rng.choice(with_label, size // 2, replace=False)
-    rest = np.setdiff1d(members, chosen)
-    return np.concatenate([chosen, rng.choice(rest, min(len(rest), size - len(chosen)), replace=False)])
+    labelled = with_label if len(with_label) <= size // 2 else rng.choice(with_label, size // 2, replace=False)
+    others = np.setdiff1d(members, labelled)
+    return np.concatenate([labelled, rng.choice(others, min(len(others), size - len(labelled)), replace=False)])
 
 
 def _cost(table: np.ndarray, targets: np.ndarray, limit: float) -> np.ndarray:

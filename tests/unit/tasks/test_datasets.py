@@ -242,7 +242,7 @@ def test_downloads_are_laid_into_one_folder(tmp_path: Path):
 )
 def test_different_files_of_one_name_are_refused(tmp_path: Path, first: dict[str, str], second: dict[str, str]):
     archives = [zipped(tmp_path / "a.zip", **first), zipped(tmp_path / "b.zip", **second)]
-    with pytest.raises(MMLError, match=r"b.zip holds 1.txt"):
+    with pytest.raises(MMLError, match=r"b.zip contains 1.txt"):
         unpack(archives, tmp_path / "files")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "b.zip"]
 
@@ -251,7 +251,7 @@ def test_two_downloads_of_one_name_are_refused(tmp_path: Path):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.npz").write_text(name)
-    with pytest.raises(MMLError, match=r"1.npz holds 1.npz"):
+    with pytest.raises(MMLError, match=r"1.npz contains 1.npz"):
         unpack([tmp_path / "a/1.npz", tmp_path / "b/1.npz"], tmp_path / "files")
 
 

@@ -86,7 +86,7 @@ def test_own_tag_that_changes_folds_has_to_plan_them():
         return task.changed("two folds", fold=np.minimum(task.column["fold"], 1), num_folds=2)
 
     register_tag("two")(two)
-    with pytest.raises(MMLError, match=r"tag 'two' gives .*num_folds=2.*num_folds=3.*; mend"):
+    with pytest.raises(MMLError, match=r"tag 'two' gives .*num_folds=2.*num_folds=3.*; correct"):
         tagged(base(), "two")
     register_tag("two", plan=lambda shape: replace(shape, num_folds=2))(two)
     assert tagged(base(), "two").header["num_folds"] == 2

@@ -200,7 +200,7 @@ def test_escaped_quotes_end_no_text():
 
 
 def test_filter_makes_another_data_set(tmp_path: Path):
-    survey = CREATORS["csv"].look
+    survey = CREATORS["csv"].planned_survey
     arguments = {"creator": "csv", "path": str(write(tmp_path, TABLE))}
     prints = [
         survey(Task(**arguments, **more)).fingerprint

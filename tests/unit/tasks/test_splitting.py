@@ -159,7 +159,7 @@ def test_class_that_one_drawn_fold_has_is_warned_of(warnings: list[str]):
     _check_validated(targets, np.array(["train"] * 8), fold, "t", None)
     assert warnings == [
         "warning: t: only fold 0 has the class 'b'; the network that it validates does not learn it: add images, or "
-        "take fewer folds"
+        "use fewer folds"
     ]
 
 
@@ -219,9 +219,9 @@ REFUSED = {
         [*samples(11), Sample("z", "z.png", "c")],
         "class 'c' has 1 image, 3 folds",
     ),
-    "split lacking": (samples(4, split=["train", "train", None, "test"]), "sample '2' has no split though others"),
+    "split lacking": (samples(4, split=["train", "train", None, "test"]), "sample '2' has no split, but others"),
     "gap in folds": (samples(12, fold=[n % 2 * 2 for n in range(12)]), r"\[0, 2\]; they must be 0, 1, 2"),
-    "only fold 0": (samples(12, fold=[0] * 12), "every training sample is in fold 0"),
+    "only fold 0": (samples(12, fold=[0] * 12), "all training samples are in fold 0"),
     "only test": (samples(4, split=["test"] * 4), "no training sample; put some in the split 'train'"),
     "only unlabelled": (samples(4, split=["unlabelled"] * 4), "no training sample; .* or set task_type: no_task"),
     "group in folds": (samples(12, fold=[n % 3 for n in range(12)], group=["p"] * 12), "group 'p' crosses folds"),

@@ -304,7 +304,7 @@ IMPOSSIBLE = {
     "shrink_equal~25": "t: the tag 'shrink_equal' asks for 25 samples of 'a',.*24",
     "subclass~a~bb": "t: the tag 'subclass':.*class 'bb', did you mean 'b'?",
     "subclass~a~7": "t: the tag 'subclass':.*class '7'; known: a, b, c",
-    "subclass~a~0": "t: the tag 'subclass' takes two classes or more, not 'a' alone",
+    "subclass~a~0": "t: the tag 'subclass' takes two classes or more, not only 'a'",
     "subset~0.001": "class 'a'.*choose more samples",
     "subset~0.2+subset~0.1": "'subset~0.1'.*class '[abc]'",
     "shrink_train~3+shrink_equal~1+nested~0": "t: the class '[abc]' has 1 image .*, 3 folds need .*; add images, or",

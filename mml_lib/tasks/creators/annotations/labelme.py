@@ -146,13 +146,13 @@ def _image_of(file: Path, name: str, folders: ListedFolders) -> str:
     """
     path = folders.find(str(file.parent), name) if name else None
     if path is None:
-        same = [image for image in folders.images(str(file.parent)) if without_suffix(image) == file.stem]
-        if len(same) != 1:
+        images = [image for image in folders.images(str(file.parent)) if without_suffix(image) == file.stem]
+        if len(images) != 1:
             raise MMLError(
-                f"{file}: its image '{name}' does not exist, and {len(same)} images beside it are named "
+                f"{file}: its image '{name}' does not exist, and {len(images)} images beside it are named "
                 f"'{file.stem}'; put the image there, or remove the file"
             )
-        path = os.path.join(file.parent, same[0])
+        path = os.path.join(file.parent, images[0])
     return os.path.normpath(path)
 
 

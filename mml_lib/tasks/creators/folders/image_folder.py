@@ -92,15 +92,15 @@ class _Folders:
         masks = self.masks and str(self.masks.root)
         names = {entry.name for entry in self.images.entries(root) if entry.is_dir() and entry.path != masks}
         lower = {name.lower() for name in names}
-        meant = {name: split for name in names if (split := split_of(name))}
+        split_by_name = {name: split for name in names if (split := split_of(name))}
         levels: list[tuple[str | None, Path]]
-        if ("train" in lower and lower <= set(SPLIT_FOLDERS)) or len(set(meant.values()) - {"unlabelled"}) > 1:
+        if ("train" in lower and lower <= set(SPLIT_FOLDERS)) or len(set(split_by_name.values()) - {"unlabelled"}) > 1:
             if unknown := sorted(names - set(SPLIT_FOLDERS)):
                 name = unknown[0]
-                remedy = f"; rename it to '{meant[name]}'" if name in meant else ""
+                remedy = f"; rename it to '{split_by_name[name]}'" if name in split_by_name else ""
                 raise MMLError(f"{root}: '{name}' lies among folders of splits, which are {', '.join(SPLITS)}{remedy}")
-            if len(same := sorted(name for name in names if SPLIT_FOLDERS[name] == "val")) > 1:
-                raise MMLError(f"{root}: '{same[0]}' and '{same[1]}' are both the split val; put them into one folder")
+            if len(validation := sorted(name for name in names if SPLIT_FOLDERS[name] == "val")) > 1:
+                raise MMLError(f"{root}: '{validation[0]}' and '{validation[1]}' are both the split val; merge them")
             by_split = {SPLIT_FOLDERS[name]: root / name for name in names}
             levels = [(split, by_split[split]) for split in SPLITS if split in by_split]
         else:
@@ -167,10 +167,10 @@ class _Folders:
             MMLError: no sample has one of the classes.
         """
         present = {normalized(name): name for name in class_names(samples)}
-        wanted = set(map(normalized, classes))
-        if absent := sorted(wanted - set(present)):
+        class_keys = set(map(normalized, classes))
+        if absent := sorted(class_keys - set(present)):
             raise MMLError(f"classes: {self.root} has no class '{absent[0]}'{nearest(absent[0], present)}")
-        return [sample for sample in samples if sample.label is None or normalized(str(sample.label)) in wanted]
+        return [sample for sample in samples if sample.label is None or normalized(str(sample.label)) in class_keys]
 
     def _by_layout(self, layout: PathLayout) -> list[Sample]:
         """Return the samples whose paths match a template.
@@ -264,8 +264,8 @@ class _Folders:
         ]
         if self.pairs and (orphans := self.pairs.without_image(without_suffix(sample.id) for sample in samples)):
             number = len(orphans)
-            what = "1 mask has no image and is" if number == 1 else f"{number:,} masks have no image and are"
-            lines.append(f"{what} left out: {summarized(orphans)}; add the images, or remove them")
+            subject = "1 mask has no image and is" if number == 1 else f"{number:,} masks have no image and are"
+            lines.append(f"{subject} left out: {summarized(orphans)}; add the images, or remove them")
         is_by_folder = self.options.layout is None and TASK_TYPES[self.kind].is_learnable
         if is_by_folder and not TASK_TYPES[self.kind].has_masks:
             folders = list(self._half_read(samples))
@@ -329,13 +329,13 @@ def _survey_folder(path: str = "", downloaded: bool = False, **arguments: Any) -
     samples = folders.samples()
     if options.layout or options.classes or options.leaves_targets_out:
         return Survey.of_samples(samples, options.kind, state_of_samples([options.kind, *options.meaning], samples))
-    seen: list[Any] = []
+    file_states: list[Any] = []
     for root, entries in folders.files():
         inside = os.path.join(root, "")
-        seen.append([[entry.path.removeprefix(inside), size_of(entry.path)] for entry in entries])
-        seen.append(sampled_digests([entry.path for entry in entries]))
-    seen += [[], []] if folders.masks is None else []
-    state = [options.kind, *seen, *([options.separator] if options.separator else [])]
+        file_states.append([[entry.path.removeprefix(inside), size_of(entry.path)] for entry in entries])
+        file_states.append(sampled_digests([entry.path for entry in entries]))
+    file_states += [[], []] if folders.masks is None else []
+    state = [options.kind, *file_states, *([options.separator] if options.separator else [])]
     return Survey.of_samples(samples, options.kind, digest(state))
 
 

@@ -71,15 +71,15 @@ class ImageTree:
             self._check_reached_once(folder)
             for entry in entries:
                 entry.name.encode()
-            wanted = [entry for entry in entries if not (self._is_skipped(entry) or self._is_excluded(entry))]
-            kept = [entry for entry in wanted if self._is_read(entry, folder)]
+            candidates = [entry for entry in entries if not (self._is_skipped(entry) or self._is_excluded(entry))]
+            images = [entry for entry in candidates if self._is_read(entry, folder)]
         except OSError as error:
             raise MMLError(f"the folder {folder} cannot be read: {error.strerror}") from error
         except UnicodeEncodeError as error:
             raise MMLError(
                 f"the file name {os.fsencode(error.object)!r} in {folder} is not UTF-8; rename it"
             ) from error
-        return sorted(kept, key=lambda entry: natural_key(entry.name))
+        return sorted(images, key=lambda entry: natural_key(entry.name))
 
     def _is_skipped(self, entry: os.DirEntry) -> bool:
         if not is_system(entry.name):

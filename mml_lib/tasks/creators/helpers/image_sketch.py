@@ -14,14 +14,14 @@ SIZE = 256
 
 
 def sketch(files: Sequence[str | os.PathLike[str]]) -> tuple[int, ...]:
-    """Return the sketch of image files; links in the path of their common folder are followed."""
+    """Return the sketch of image files. Links in the path of their common folder are resolved."""
     if not files:
         return ()
     names = [os.fspath(file) for file in files]
     common = os.path.dirname(os.path.commonprefix([min(names), max(names)]))  # noqa: RUF071  (then the folder of it)
     root, start = os.fsencode(os.path.realpath(common)), len(os.fsencode(common))
-    of_root = zlib.crc32(root)
-    return tuple(heapq.nsmallest(SIZE, {zlib.crc32(os.fsencode(name)[start:], of_root) for name in names}))
+    root_checksum = zlib.crc32(root)
+    return tuple(heapq.nsmallest(SIZE, {zlib.crc32(os.fsencode(name)[start:], root_checksum) for name in names}))
 
 
 def sketch_of_all(sketches: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -30,7 +30,7 @@ def sketch_of_all(sketches: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def overlap(first: tuple[int, ...], second: tuple[int, ...]) -> float:
-    """Return the estimated share of common files in the smaller of two sets, 0 … 1."""
+    """Return the estimated share of common files in the smaller of two sets (0..1)."""
     limit = min((numbers[-1] for numbers in (first, second) if len(numbers) == SIZE), default=None)
-    ours, theirs = ({n for n in numbers if limit is None or n <= limit} for numbers in (first, second))
-    return len(ours & theirs) / max(1, min(len(ours), len(theirs)))
+    one, two = ({number for number in numbers if limit is None or number <= limit} for numbers in (first, second))
+    return len(one & two) / max(1, min(len(one), len(two)))

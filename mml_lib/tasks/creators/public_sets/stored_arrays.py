@@ -109,8 +109,8 @@ def _survey_npz(
     if unknown and not downloaded:
         root = existing(path, "folder", "npz_arrays")
         labels = {split: {*_npz_labels(_npz_file(root, name))} for split, name in files.items()}
-        splits = {split for split, of_split in labels.items() if of_split - {*unknown}}
-        splits |= {"unlabelled"} if any(of_split & {*unknown} for of_split in labels.values()) else set()
+        splits = {split for split, split_labels in labels.items() if split_labels - {*unknown}}
+        splits |= {"unlabelled"} if any(split_labels & {*unknown} for split_labels in labels.values()) else set()
     survey = survey_files(path, "npz_arrays", list(files.values()), splits, downloaded)
     if not unknown or downloaded:
         return survey

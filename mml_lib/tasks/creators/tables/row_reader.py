@@ -133,7 +133,7 @@ class RowReader:
             where = f"{columns.file}, line {row.line}"
             label = parse_label(text, kind, where, self.separator, self.missing)
             if partial is not None and isinstance(label, Mapping):
-                label = partial.known(label, self.missing)
+                label = partial.with_unknown(label, self.missing)
             self.labels[text] = label
         return self.labels[text], None
 

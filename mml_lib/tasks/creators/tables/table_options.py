@@ -100,5 +100,5 @@ class TableOptions:
         elif partial.by_column:
             raise MMLError("unknown: values by column are for several columns of labels; write a list, unknown: [-1]")
         if kind.has_masks:
-            partial = partial.of_texts
+            partial = partial.for_cells
         return replace(columns, sources={**columns.sources, "target": replace(target, partial=partial)})
