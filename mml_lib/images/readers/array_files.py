@@ -25,15 +25,15 @@ def read_numpy(file: Path | str) -> DeepImage:
 def _load(file: Path | str) -> np.ndarray:
     try:
         loaded = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:  # whose message recommends to load pickled objects
+    except (ValueError, EOFError) as error:  # the message of NumPy recommends loading pickled objects
         raise MMLError(
-            f"the image {file} holds no array of numbers, or is damaged; save it by numpy.save or numpy.savez"
+            f"the image {file} is not an array of numbers, or is damaged; save it by numpy.save or numpy.savez"
         ) from error
     if not isinstance(loaded, np.ndarray):
         with loaded as archive:
             if len(archive.files) != 1:
                 raise MMLError(
-                    f"the image {file} has the arrays {', '.join(archive.files) or 'none'}; save one array a file"
+                    f"the image {file} has the arrays {', '.join(archive.files) or 'none'}; save one array per file"
                 )
             loaded = archive[archive.files[0]]
     values = loaded.astype(np.uint8) * 255 if loaded.dtype == bool else loaded

@@ -1,4 +1,4 @@
-"""The reader `array_row`: rows of arrays that creators write in place of files."""
+"""The reader `array_row`: rows of arrays that creators write instead of files."""
 
 import functools
 import re
@@ -39,5 +39,5 @@ def read_row_header(file: Path | str) -> Header:
 
 @register_reader("array_row", header=read_row_header)
 def read_array_row(file: Path | str) -> DeepImage:
-    """Return the array row that a name such as `train.npy#17` stands for."""
+    """Return the row of an array with a name such as `train.npy#17`."""
     return DeepImage(_row(file))

@@ -1,4 +1,4 @@
-"""TIFFs of many channels, by tifffile: bands of a page, planes, and the channel axes of OME-TIFF and ImageJ."""
+"""TIFFs of many channels, read by tifffile: bands, planes, and the channel axes of OME-TIFF and ImageJ."""
 
 import functools
 import logging
@@ -26,13 +26,13 @@ SAMPLES_OF_OME = re.compile(r"\bSamplesPerPixel=[\"'](\d+)")
 DESCRIPTION = 270
 
 PLAIN = (0, 1, 2)
-"""Photometric interpretations that are read: grey with white or black as zero, and RGB."""
+"""Supported photometric interpretations: grey with white or black as zero, and RGB."""
 
 _LOADING = Lock()
 
 
 class ChannelStack(NamedTuple):
-    """Images of a file, frames×H×W×C, upright, and the names of their channels; none of grey and RGB."""
+    """Upright images of a file, frames×H×W×C, and the names of their channels, which grey and RGB do not have."""
 
     values: np.ndarray
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class ChannelStack(NamedTuple):
 
 
 def has_channel_axis(image: Image.Image) -> bool:
-    """Return True if the pages of a TIFF that Pillow has opened are the channels of an image, as its metadata say."""
+    """Return True if metadata of a TIFF that Pillow has opened state that its pages are channels of an image."""
     text = image.tag_v2.get(DESCRIPTION) if image.format == "TIFF" else None
     if not isinstance(text, str):
         return False
@@ -53,19 +53,19 @@ def has_channel_axis(image: Image.Image) -> bool:
 
 
 def is_tiff(path: Path | str) -> bool:
-    """Return True if a file begins as a TIFF."""
+    """Return True if a file has the first bytes of a TIFF."""
     with open(path, "rb") as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def read_stack(path: Path) -> ChannelStack:
-    """Return the images of a TIFF with all of their channels.
+    """Return the images of a TIFF with all their channels.
 
     Raises:
         MMLError: tifffile, or the package that decompresses the file, is not installed.
     """
     state = os.stat(path)
-    with _LOADING:  # several threads want frames of one file
+    with _LOADING:  # several threads may read frames of one file
         return _loaded(str(path), state.st_mtime_ns, state.st_size)
 
 
@@ -87,7 +87,7 @@ def read_channels_header(path: Path) -> Header:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(path: str, changed: int, size: int) -> ChannelStack:
-    """Load a file; one that has changed since is loaded anew."""
+    """Return the images of a file. Time and size are part of the key of the cache."""
     tifffile = _import_tifffile(path)
     try:
         with tifffile.TiffFile(path) as file:
@@ -115,13 +115,13 @@ def _loaded(path: str, changed: int, size: int) -> ChannelStack:
 
 
 def _check_bands(page: Any, path: str) -> None:
-    """Refuse opacity, of which Pillow reads the usual kinds, and colours that are neither grey nor RGB."""
+    """Refuse opacity, whose usual kinds Pillow reads, and colours that are neither grey nor RGB."""
     extra = {int(kind) for kind in page.extrasamples or ()}
     if OPACITY & extra or int(page.photometric) not in PLAIN:
         kind = "opacity" if OPACITY & extra else page.photometric.name
         raise MMLError(
-            f"the image {path} is a TIFF with {page.dtype} samples of {page.samplesperpixel} bands and {kind} in a way "
-            "that is not read; save it anew as RGB or grey without it"
+            f"the image {path} is a TIFF with {page.dtype} samples, {page.samplesperpixel} bands and {kind}, which is "
+            f"not supported; save it as RGB or grey without {kind}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Frames: the images of files that hold several become samples, and patients become groups."""
+"""Frames: the images of a file become samples, and patients become groups."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.names import folded
 
 ELEMENTS = {"patient": "PatientID", "study": "StudyInstanceUID"}
-"""Elements of DICOM that tie files together, by kind of group."""
+"""Elements of DICOM that identify groups of files, by kind of group."""
 
 
 class Subject(NamedTuple):
@@ -32,9 +32,9 @@ def read_contents(file: Path | str, with_pages: bool = False, **options: bool) -
     """Return the contents of an image file.
 
     Args:
-        file: its path.
-        with_pages: count images of which otherwise the first is read.
-        options: for readers.
+        file: path of the file.
+        with_pages: True to count all images, instead of the first one only.
+        options: arguments of readers.
 
     Raises:
         MMLError: the file is missing or damaged.
@@ -46,20 +46,18 @@ def read_contents(file: Path | str, with_pages: bool = False, **options: bool) -
 def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, images: Images | None = None) -> Delivery:
     """Return a delivery in which each image of a file is a sample, `<id>#<frame>`, and a patient's samples are a group.
 
-    Frames that are channels make one sample.
-
-    Frames of one file are a group too, unless the delivery has groups.
+    Frames that are channels become one sample. Unless the delivery has groups, the frames of a file are a group.
 
     Args:
-        delivery: as a creator made it.
-        name: of the data set, for messages.
-        folder: of the data set.
+        delivery: delivery of a creator.
+        name: name of the data set, for messages.
+        folder: folder of the data set.
         threads: number of threads that read files.
         images: options of the study.
 
     Raises:
-        MMLError: a file is damaged, images of a series do not belong together, a mask has other frames than its image,
-            or a patient is in two splits or folds.
+        MMLError: a file is damaged; images of a series have different sizes or patients; a mask has other frames than
+            its image; or a patient is in two splits or folds.
     """
     images = images or Images()
     samples = delivery.samples
@@ -95,10 +93,10 @@ def _refuse_two_kinds_of_channels(samples: Sequence[Sample], name: str) -> None:
 
 
 def _read_image_contents(sample: Sample, folder: Path, all_pages: bool, options: Mapping[str, bool]) -> Contents:
-    """Return the contents of an image, those of its first file where it has one a channel.
+    """Return the contents of an image; those of its first file if each channel has a file.
 
     Raises:
-        MMLError: the files of channels have different frames, or show two patients.
+        MMLError: the files of channels have different frames or patients.
     """
     contents = [read_contents(folder / file, all_pages, **options) for file in sample.image_files]
     first = contents[0]
@@ -122,7 +120,7 @@ def _read_image_contents(sample: Sample, folder: Path, all_pages: bool, options:
 
 
 def _stacked(samples: Sequence[Sample], contents: Sequence[Contents], name: str) -> list[Contents]:
-    """Return the contents of files whose frames, or volumes of a series, are channels of one image.
+    """Return the contents of files whose frames, or volumes, are channels of one image.
 
     Raises:
         MMLError: all files have one frame.
@@ -159,7 +157,7 @@ def _read_mask_contents(sample: Sample, folder: Path, all_pages: bool) -> Conten
 def _check_masks(
     samples: Sequence[Sample], contents: Sequence[Contents], masks: Sequence[Contents | None], name: str
 ) -> None:
-    """Refuse masks whose slices are not those of their images, and warn of those whose headers differ otherwise."""
+    """Refuse masks with other slices than their images, and warn about masks with other axes."""
     turned = []
     for sample, image, mask in zip(samples, contents, masks, strict=True):
         if mask is None:
@@ -186,7 +184,7 @@ def _check_masks(
 def _check_series(
     samples: Sequence[Sample], contents: Sequence[Contents], patients: Sequence[Subject | None], name: str
 ) -> None:
-    """Refuse series of two patients, and volumes whose images have two sizes."""
+    """Refuse series of several patients, and volumes whose images have different sizes."""
     sizes: dict[str, tuple[Sample, tuple[int, int]]] = {}
     owners: dict[str, tuple[Sample, Subject]] = {}
     for sample, content, patient in zip(samples, contents, patients, strict=True):
@@ -210,10 +208,10 @@ def _check_series(
 
 
 def _patients(contents: Sequence[Contents]) -> list[Subject | None]:
-    """Return the patient of each file.
+    """Return the patient of each file; None without one.
 
-    Spellings of one ID are one patient, as those of a group in a table. Issuers tell patients apart only where all
-    files with an ID state one.
+    Spellings of an ID that differ in case or spaces are one patient, as for groups in a table. Issuers distinguish
+    patients only if all files with an ID state one.
     """
     issuers: dict[str, set[str]] = {}
     for content in contents:
@@ -227,14 +225,14 @@ def _patients(contents: Sequence[Contents]) -> list[Subject | None]:
 
 
 def _subjects(contents: Sequence[Contents], patients: Sequence[Subject | None]) -> list[Subject | None]:
-    """Return patient or study of each file: without a patient that of its study, or a study of several files."""
+    """Return the patient of each file, or the patient of its study, or its study if this has several files."""
     pairs = list(zip(contents, patients, strict=True))
-    of_study = {content.study: patient for content, patient in pairs if content.study and patient}
+    study_patients = {content.study: patient for content, patient in pairs if content.study and patient}
     counts = Counter(content.study for content in contents if content.study)
     subjects: list[Subject | None] = []
     for content, patient in pairs:
         study = Subject("study", content.study) if content.study and counts[content.study] > 1 else None
-        subjects.append(patient or of_study.get(content.study or "") or study)
+        subjects.append(patient or study_patients.get(content.study or "") or study)
     return subjects
 
 
@@ -247,13 +245,13 @@ def _groups(
 ) -> list[str | None]:
     """Return the group of each sample: its own, or the number of its patient or study.
 
-    They are numbered in the order of the samples: digests of their identities could be found by trying all.
+    Patients are numbered in the order of samples, because digests of their ids could be inverted by trying all ids.
     """
     own = [sample.group for sample in samples]
     if images.group == "file":
         return own
     if any(group is not None for group in own):
-        _warn_of_divided(samples, patients, name)
+        _warn_about_divided(samples, patients, name)
         return own
     if len(samples) > 1 and all(patients) and len(set(patients)) == 1:
         warn(
@@ -272,8 +270,8 @@ def _groups(
     return [f"{subject.kind}-{numbers[subject]}" if subject else None for subject in subjects]
 
 
-def _warn_of_divided(samples: Sequence[Sample], patients: Sequence[Subject | None], name: str) -> None:
-    """Warn of patients whose files the groups of the data divide."""
+def _warn_about_divided(samples: Sequence[Sample], patients: Sequence[Subject | None], name: str) -> None:
+    """Warn about patients whose files are in several groups of the data."""
     files: dict[Subject, dict[str, str]] = {}
     for sample, patient in zip(samples, patients, strict=True):
         if patient and sample.split != "unlabelled":

@@ -1,4 +1,4 @@
-"""Header fields: columns of metadata from the headers of image files, beside those of a table."""
+"""Header fields: columns of metadata from the headers of image files, in addition to those of a table."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,19 +26,19 @@ def collect_columns(
     Raises:
         MMLError: the data have no such column.
     """
-    of_headers = header_columns(task, source["columns"])
-    of_data = [name for name in source["columns"] if name not in of_headers]
+    header_names = header_columns(task, source["columns"])
+    data_names = [name for name in source["columns"] if name not in header_names]
     columns: dict[str, Column] = {}
-    if of_data:
-        by_file = read_metadata(source["creator"], source["arguments"], of_data, downloads)
-        columns |= {name: _of_samples(dataset, column) for name, column in by_file.items()}
-    if of_headers:
-        columns |= _read_fields(dataset, of_headers)
+    if data_names:
+        by_file = read_metadata(source["creator"], source["arguments"], data_names, downloads)
+        columns |= {name: _by_sample(dataset, column) for name, column in by_file.items()}
+    if header_names:
+        columns |= _read_fields(dataset, header_names)
     return {name: columns[name] for name in source["columns"]}
 
 
-def _of_samples(dataset: Dataset, column: Column) -> Column:
-    """Return a column of files as one of samples: frames have the values of their file."""
+def _by_sample(dataset: Dataset, column: Column) -> Column:
+    """Return a column by file as a column by sample, in which frames have the values of their file."""
     ids = [sample.id for sample in dataset.delivery.samples]
     if all(id_ in column for id_ in ids):
         return column
@@ -46,7 +46,7 @@ def _of_samples(dataset: Dataset, column: Column) -> Column:
 
 
 def _read_fields(dataset: Dataset, names: Sequence[str]) -> Mapping[str, Column]:
-    """Return columns of header fields, empty for files that have none."""
+    """Return columns of header fields; empty texts for files without them."""
     keywords = [name.removeprefix(HEADER_PREFIX) for name in names]
     columns: dict[str, dict[str, str]] = {name: {} for name in names}
     for sample in dataset.delivery.samples:
@@ -60,7 +60,7 @@ def _read_fields(dataset: Dataset, names: Sequence[str]) -> Mapping[str, Column]
 
 
 def _ages(column: Column, name: str) -> Column:
-    """Return ages in years that identify nobody, and print how many of them are changed."""
+    """Return ages in years without identifying ones, and print the number of changed ages."""
     ages = ages_in_years(column)
     oldest = sum(age == str(OLDEST) for age in ages.values())
     unread = sum(bool(column[id_]) and not age for id_, age in ages.items())

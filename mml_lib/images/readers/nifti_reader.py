@@ -1,6 +1,6 @@
-"""The reader `nifti`: slices of NIfTI volumes, along the third axis of their arrays, upright by their affine.
+"""The reader `nifti`: slices of NIfTI volumes along the third axis of their arrays, oriented by their affine.
 
-Slices are shown as DICOM images are: left of the patient to the right, front or head at the top.
+Slices have the orientation of DICOM images: the left of the patient is on the right, front or head at the top.
 """
 
 import os
@@ -18,8 +18,8 @@ from mml_lib.tasks.creators.file_kinds import NIFTI_SUFFIXES
 EXTRA = "pip install 'mml[nifti]'"
 
 KEPT_BYTES, FEWEST_KEPT = 2**29, 2
-"""Bytes of volumes that are kept in memory, and volumes that are kept whatever their size: an image may have a file for
-each channel, and a mask."""
+"""Size of the cache of volumes in bytes, and number of volumes that are cached whatever their size, because an image
+may have several files of channels, and a mask."""
 
 _KEPT: dict[tuple[str, int, int], "Volume"] = {}
 _LOADING = Lock()
@@ -33,7 +33,7 @@ def read_nifti_header(file: Path | str) -> Header:
 
 
 def read_nifti_contents(file: Path | str) -> Contents:
-    """Return number and direction of the slices of a volume; of a series of volumes, those of all."""
+    """Return the number of slices of all volumes of a file, and their direction."""
     volume = _volume(Path(file))
     slices, volumes = volume.values.shape[2:4]
     return Contents(frames=slices * volumes, axes=volume.axes, volumes=volumes)
@@ -41,7 +41,7 @@ def read_nifti_contents(file: Path | str) -> Contents:
 
 @register_reader("nifti", suffixes=NIFTI_SUFFIXES, header=read_nifti_header, contents=read_nifti_contents)
 def read_nifti(file: Path | str) -> DeepImage:
-    """Return a slice of a volume, `#<slice>` behind the file's path; of a series, slices of its first volume first."""
+    """Return a slice, selected by `#<slice>` after the path. Slices are numbered volume by volume."""
     path, frame = split_frame(file)
     return DeepImage(check_samples(_slice(path, frame), "nifti", file))
 
@@ -55,19 +55,19 @@ def _slice(path: Path, frame: int) -> np.ndarray:
 
 
 class Volume(NamedTuple):
-    """Upright values, H×W×slices×volumes or H×W×slices×volumes×3, and the directions of the axes that a file states."""
+    """Upright values, H×W×slices×volumes or H×W×slices×volumes×3, and the directions of axes; None if unknown."""
 
     values: np.ndarray
     axes: str | None
 
 
 def _volume(path: Path) -> Volume:
-    """Return a volume; one that has changed since it was loaded is loaded anew."""
+    """Return a volume from the cache, or load it if it is new or has changed."""
     state = os.stat(path)
     key = str(path), state.st_mtime_ns, state.st_size
-    with _LOADING:  # several threads want slices of one volume
+    with _LOADING:  # several threads may read slices of one volume
         volume = _KEPT.pop(key, None) or _loaded(path)
-        _KEPT[key] = volume  # the latest is the last
+        _KEPT[key] = volume  # the latest volume is at the end
         while len(_KEPT) > FEWEST_KEPT and sum(kept.values.nbytes for kept in _KEPT.values()) > KEPT_BYTES:
             _KEPT.pop(next(iter(_KEPT)))
         return volume
@@ -82,7 +82,7 @@ def _loaded(path: Path) -> Volume:
     try:
         image: Any = nibabel.load(path)
     except ImageFileError as error:
-        raise MMLError(f"the image {path} is damaged, or no NIfTI volume; replace or remove it") from error
+        raise MMLError(f"the image {path} is damaged, or is not a NIfTI volume; replace or remove it") from error
     values = _values(image)
     if not 2 <= values.ndim <= 4 or 0 in values.shape:
         raise MMLError(f"the image {path} has the shape {values.shape}; volumes of 2 to 4 dimensions are read")
@@ -99,7 +99,7 @@ def _loaded(path: Path) -> Volume:
 
 
 def _values(image: Any) -> np.ndarray:
-    """Return the values of a volume: as they are stored, or scaled as its header says."""
+    """Return the values of a volume: stored values, scaled if the header states a scale."""
     proxy = image.dataobj
     if (proxy.slope, proxy.inter) != (1, 0):
         return image.get_fdata(dtype=np.float32, caching="unchanged")
@@ -108,14 +108,14 @@ def _values(image: Any) -> np.ndarray:
 
 
 def _upright(values: np.ndarray, orientation: np.ndarray) -> np.ndarray:
-    """Return a volume whose first axis are rows from the top, and whose second are columns from the left.
+    """Return a volume with rows from top to bottom as first axis, and columns from left to right as second axis.
 
     Args:
-        values: volume, whose first two axes are those of its slices.
-        orientation: for each axis the axis of the body (0: to the right, 1: to the front, 2: to the head) and 1 or -1.
+        values: volume whose first two axes are those of its slices.
+        orientation: for each axis, the axis of the body (0: right, 1: front, 2: head) and its sign.
     """
     axes, signs = orientation[:2].T.tolist()
-    if np.isnan(orientation[:2]).any():  # the header says nothing
+    if np.isnan(orientation[:2]).any():  # the header does not state it
         return values.swapaxes(0, 1)
     values = np.flip(values, tuple(axis for axis, sign in enumerate(signs) if sign > 0))
     return values.swapaxes(0, 1) if axes[0] < axes[1] else values

@@ -1,4 +1,4 @@
-"""The reader `pillow`: PNG, JPEG, BMP, TIFF, WebP, GIF and PPM, of several frames the first, of TIFF any page."""
+"""The reader `pillow`: PNG, JPEG, BMP, TIFF (any page), WebP, GIF and PPM; the first frame of animations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,7 +34,7 @@ def read_pillow_header(file: Path | str, all_channels: bool = False) -> Header:
 
 
 class _OfTifffile(Exception):
-    """A TIFF has channels that Pillow does not read."""
+    """The file is a TIFF with channels that Pillow does not read."""
 
 
 @contextmanager
@@ -42,10 +42,10 @@ def _opened(path: Path, page: int, all_channels: bool) -> Iterator[Image.Image]:
     """Open an image with Pillow.
 
     Raises:
-        _OfTifffile: it has more channels than Pillow reads, and they are kept, or Pillow reads none of it.
+        _OfTifffile: channels are kept and the image has more than Pillow reads, or Pillow cannot read it.
     """
     try:
-        if page and all_channels:  # the first page says it
+        if page and all_channels:  # the first page determines the reader
             with _opened(path, 0, all_channels):
                 pass
         with open_image(path, page) as image:
@@ -59,11 +59,11 @@ def _opened(path: Path, page: int, all_channels: bool) -> Iterator[Image.Image]:
 
 
 def count_pages(file: Path | str, all_channels: bool = False) -> int:
-    """Return the number of pages of a TIFF; of other formats the first image is read.
+    """Return the number of pages of a TIFF; 1 for other formats.
 
     Args:
-        file: its path.
-        all_channels: pages that are channels of an image do not count.
+        file: path of the file.
+        all_channels: True if pages that are channels of an image are not counted.
 
     Raises:
         MMLError: pages have different sizes.
@@ -89,12 +89,12 @@ def _count_pages(image: Image.Image, file: Path | str) -> int:
 
 @register_reader("pillow", suffixes=sorted(PICTURES), header=read_pillow_header, pages=count_pages)
 def read_pillow(file: Path | str, draft: int | None = None, all_channels: bool = False) -> DeepImage | Picture:
-    """Return an image: of 8 bits as RGB or grey, of more as its file has it; `#<page>` behind the path names a page.
+    """Return an image: RGB or grey for 8 bits, the stored values for more. `#<page>` after the path selects a page.
 
     Args:
-        file: its path.
-        draft: length that no side of a JPEG has to exceed.
-        all_channels: keep the channels beside grey and colours.
+        file: path of the file.
+        draft: least length of sides at which a JPEG may be decoded; None: the full size.
+        all_channels: True to keep channels besides grey and colours.
     """
     path, page = split_frame(file)
     with suppress(_OfTifffile), _opened(path, page, all_channels) as image:

@@ -1,7 +1,7 @@
-"""Plain slices: single grey DICOM images without compression, most of which have the same header as another one.
+"""Plain slices: single grey DICOM images without compression, many of which have equal headers.
 
-Elements of a header take pydicom longer than the pixels take NumPy. So the meaning of a header is kept, by the bytes of
-all elements that decide it, for the next files with the same bytes.
+Interpreting a header takes pydicom longer than reading pixels takes NumPy. Therefore the interpretation of a header is
+cached by the bytes of all elements that affect it.
 """
 
 from collections import OrderedDict
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MOST_KEPT = 1024
-"""Meanings of headers that are kept: files with windows of their own have many."""
+"""Size of the cache. Files with separate windows have many different headers."""
 
 PIXEL_DATA, TRANSFER_SYNTAX = 0x7FE00010, 0x00020010
 
@@ -26,7 +26,7 @@ DECIDING = (
     *(0x00281050, 0x00281051, 0x00281056),  # window: centre, width, function
     *(0x00281052, 0x00281053, 0x00281054),  # rescale: intercept, slope, type
 )
-"""Elements that decide the meaning of stored values."""
+"""Elements that determine the meaning of stored values."""
 
 OTHERS = (
     *(0x00280008, 0x00280120, 0x00280121),  # frames, padding
@@ -34,20 +34,20 @@ OTHERS = (
     *(0x52009229, 0x52009230),  # functional groups
     *(0x7FE00008, 0x7FE00009),  # floating-point pixels
 )
-"""Elements of images that are not plain."""
+"""Elements whose presence excludes plain images."""
 
 Key: TypeAlias = tuple[bytes | str | None, ...]
 
 
 @dataclass(frozen=True)
 class PlainSlice:
-    """Meaning of a header for its pixels.
+    """Interpretation of a header.
 
     Args:
-        shape: rows and columns.
-        kind: type of the stored values.
+        shape: numbers of rows and columns.
+        kind: dtype of the stored values.
         limits: least and largest value of the stored bits.
-        image: the image, for whatever pixels.
+        image: image without pixels.
     """
 
     shape: tuple[int, int]
@@ -56,7 +56,7 @@ class PlainSlice:
     image: DeepImage
 
     def with_pixels(self, content: bytes) -> DeepImage | None:
-        """Return the image of a file's bytes; None where they are too few, or bits beside the stored ones are set."""
+        """Return the image for the pixel data of a file; None if their length is wrong, or unused bits are set."""
         count = self.shape[0] * self.shape[1]
         length = count * self.kind.itemsize
         if len(content) != length + length % 2:
@@ -71,7 +71,7 @@ _KEPT: OrderedDict[Key, PlainSlice] = OrderedDict()
 
 
 def key_of(dataset: "Dataset") -> Key | None:
-    """Return the bytes that decide what the header of a file means; None for an image that is not plain."""
+    """Return the bytes that determine the interpretation of a header; None for images that are not plain."""
     if any(tag in dataset for tag in OTHERS):
         return None
     elements = [dataset.file_meta.get_item(TRANSFER_SYNTAX), *map(dataset.get_item, DECIDING)]
@@ -81,20 +81,20 @@ def key_of(dataset: "Dataset") -> Key | None:
 
 
 def recall(key: Key | None, dataset: "Dataset") -> DeepImage | None:
-    """Return the image of a file whose header means what that of an earlier file did; None where there was none."""
+    """Return the image of a file whose header is in the cache; None otherwise."""
     kept = _KEPT.get(key) if key else None
     content = dataset.get_item(PIXEL_DATA) if kept else None
     return kept.with_pixels(content.value) if kept and content and isinstance(content.value, bytes) else None
 
 
 def keep(key: Key | None, image: DeepImage, limits: tuple[int, int], is_plain: bool) -> None:
-    """Keep what a header means, if the stored values of its image are those of the file.
+    """Add the interpretation of a header to the cache, if the stored values of its image are those of the file.
 
     Args:
-        key: as `key_of` gives it.
+        key: result of `key_of`.
         image: the image.
         limits: least and largest value of the stored bits.
-        is_plain: the stored values are a view of the file's bytes.
+        is_plain: True if the stored values are a view of the file's bytes.
     """
     values = image.stored
     if key is None or not is_plain or values.ndim != 2:

@@ -1,4 +1,4 @@
-"""Stacking: the frames of a file, or files of single channels, become the channels of one image."""
+"""Stacking: frames of a file, or files of single channels, become the channels of one image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from mml_lib.tasks.channel_files import ChannelFiles
 
 
 def stacked_frames(file: Path | str, contents: Contents) -> list[str]:
-    """Return the names of the frames that are the channels of an image: its file alone where that has one frame.
+    """Return the names of the frames that are the channels of an image.
 
-    Of a series of volumes they are the slices at one place, `#<slice>` behind the file's path.
+    For a series of volumes, these are the slices at one place, with `#<slice>` after the path of the file.
     """
     path, place = split_frame(file)
     if contents.volumes > 1:
@@ -30,12 +30,12 @@ def stacked(names: Sequence[str], read: Callable[[str], DeepImage], kind: str) -
     """Return frames as the channels of one image.
 
     Args:
-        names: of the frames.
-        read: returns a frame.
-        kind: noun for a frame, which names the channels.
+        names: names of the frames.
+        read: function that returns a frame.
+        kind: noun for a frame, for the names of channels.
 
     Raises:
-        MMLError: frames have different sizes or types.
+        MMLError: frames have different shapes or dtypes.
     """
     frames = [read(name) for name in names]
     first = frames[0]
@@ -56,10 +56,10 @@ def stacked_files(file: ChannelFiles, read: Callable[[Path], DeepImage]) -> Deep
 
     Args:
         file: the files by channel.
-        read: returns the image of a file.
+        read: function that returns the image of a file.
 
     Raises:
-        MMLError: a file has several channels or opacity, or the files have different sizes or types.
+        MMLError: a file has several channels or opacity, or the files have different sizes or dtypes.
     """
     images: list[DeepImage] = []
     for name, path in file.files.items():
@@ -90,7 +90,7 @@ def _size(image: DeepImage) -> str:
 
 
 def _joined(frames: Sequence[DeepImage], channels: tuple[str, ...]) -> DeepImage:
-    """Return images of one size and type as one with these channels."""
+    """Return images of one size and dtype as one image with these channels."""
     windows = {frame.own_range for frame in frames}
     paddings = [frame.padding for frame in frames if frame.padding is not None]
     return DeepImage(

@@ -1,8 +1,8 @@
-"""Sized store: images of different sizes, pixel after pixel in one file, which is mapped into memory and read by crop.
+"""Sized store: images of different sizes in one file of pixels, which is mapped into memory and read by crop.
 
-A folder holds, for N images with P pixels in all: `pixels.npy` (P×C), `mask_pixels.npy` (uint8, P, where there are
-masks), `sizes.npy` (int64, N×2: height and width) and `offsets.npy` (int64, N): the first pixel of each image. Images
-lie in their order, so that the same images give the same bytes.
+For N images with P pixels in total, a folder contains `pixels.npy` (P×C), `mask_pixels.npy` (P, uint8; only with
+masks), `sizes.npy` (N×2, int64: height and width) and `offsets.npy` (N, int64: first pixel of each image). Images are
+stored in their order, so that equal images give equal files.
 """
 
 import math
@@ -36,12 +36,12 @@ class SizedPixels:
 
     @cached_property
     def _pixels(self) -> np.ndarray:
-        # A plain view: indexing the memmap class itself costs more.
+        # A plain view, because indexing a memmap is slower.
         return np.asarray(np.load(self._file, mmap_mode="r"))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of pixels of all images, P, and of channels, C; of masks P alone."""
+        """Number of pixels of all images, P, and number of channels, C; (P,) for masks."""
         return self._pixels.shape
 
     @property
@@ -52,7 +52,7 @@ class SizedPixels:
         return len(self.sizes)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Return an image, H×W×C, or a mask, H×W; nothing is read before its pixels are."""
+        """Return a view of an image, H×W×C, or of a mask, H×W, without reading its pixels."""
         height, width = self.sizes[row].tolist()
         start = int(self._offsets[row])
         part = self._pixels[start : start + height * width]
@@ -60,12 +60,12 @@ class SizedPixels:
 
 
 class SizedWriter:
-    """Writes a sized store, several threads at once, which take turns in finding the place of their image.
+    """Writes a sized store from several threads. They wait for their turn to reserve the place of their image.
 
     Args:
-        folder: where its files go.
+        folder: folder of the files.
         count: number of images.
-        masks: whether there are masks.
+        masks: True if images have masks.
     """
 
     def __init__(self, folder: Path, count: int, masks: bool):
@@ -80,10 +80,15 @@ class SizedWriter:
         self._end = 0
 
     def write(self, place: int, image: np.ndarray, mask: np.ndarray | None) -> None:
-        """Write an image, H×W×C, and its mask, uint8 H×W, where there are masks, after all images before it.
+        """Write an image, H×W×C, and its mask, H×W (uint8), at its place among all images.
+
+        Args:
+            place: index of the image, from 0.
+            image: the image.
+            mask: the mask; None without masks.
 
         Raises:
-            MMLError: the image has other channels, or another type, than those before it; one of those is missing.
+            MMLError: the image has other channels or another dtype than previous ones, or a previous one has failed.
         """
         height, width, channels = image.shape
         with self._turn:
@@ -102,7 +107,7 @@ class SizedWriter:
             self._masks.write(start, mask)
 
     def fail(self, place: int) -> None:
-        """Let no thread wait for an image that will not come."""
+        """Report that an image has failed, so that no thread waits for it."""
         with self._turn:
             self._failed = min(self._failed, place)
             self._turn.notify_all()
@@ -119,9 +124,9 @@ class SizedWriter:
 
 
 class _Growing:
-    """An array on disk whose length is known at the end.
+    """An array on disk whose length is unknown until the end.
 
-    Not mapped into memory: written pages would count as memory of this process, and a full disk would kill it.
+    It is not mapped into memory: written pages would count as memory of this process, and a full disk would kill it.
     """
 
     def __init__(self, path: Path):
@@ -131,10 +136,10 @@ class _Growing:
         self._start = 0
 
     def begin(self, kind: np.dtype, row: tuple[int, ...]) -> None:
-        """State the type and the shape of a row; the first call counts.
+        """Set the dtype and the shape of a row by the first call.
 
         Raises:
-            MMLError: a later call says something else.
+            MMLError: a later call has another dtype or shape.
         """
         if self._row is None:
             self._row = kind, row
@@ -143,11 +148,12 @@ class _Growing:
         elif self._row != (kind, row):
             stated, other = (f"{part[0]} with {part[1][0]} channels" for part in (self._row, (kind, row)))
             raise MMLError(
-                f"preprocessing: the transforms make {other} of an image, not {stated} as of others; let them make the "
-                "same of all"
+                f"preprocessing: the transforms return {other} for an image, but {stated} for previous ones; let them "
+                "return the same for all"
             )
 
     def write(self, start: int, rows: np.ndarray) -> None:
+        """Write rows from the row number `start`."""
         assert self._row is not None
         content = np.ascontiguousarray(rows, self._row[0]).data.cast("B")
         place = self._start + start * self._row[0].itemsize * int(np.prod(self._row[1], dtype=np.int64))
@@ -164,32 +170,32 @@ class _Growing:
             self._path.unlink()  # an empty shard
 
     def _write_header(self, length: int) -> None:
-        """Write the header; NumPy leaves room for the digits of any length."""
+        """Write the header. NumPy reserves space for the digits of any length."""
         kind, row = self._row or (np.dtype(np.uint8), ())
         header = {"descr": kind.str, "fortran_order": False, "shape": (length, *row)}
         npy.write_array_header_1_0(self._file, header)
 
 
 def joined_offsets(shards: Sequence[Path]) -> np.ndarray:
-    """Return the offsets of images when the pixels of several stores lie one after the other."""
+    """Return the offsets of images in the concatenated pixels of several stores."""
     offsets, start = [], 0
     for shard in shards:
         offsets.append(np.load(shard / OFFSETS) + start)
-        if (shard / PIXELS).exists():  # it is not in an empty shard
+        if (shard / PIXELS).exists():  # empty shards have no such file
             start += len(np.load(shard / PIXELS, mmap_mode="r"))
     return np.concatenate(offsets)
 
 
 def check_room(needed: int, folder: Path, name: str) -> None:
-    """Refuse to write more than the disk has room for.
+    """Check that the disk has enough free space.
 
     Args:
-        needed: bytes to write.
-        folder: an existing folder of the disk.
-        name: of the data set, for the message.
+        needed: number of bytes to write.
+        folder: existing folder on the disk.
+        name: name of the data set, for the message.
 
     Raises:
-        MMLError: the disk has less room.
+        MMLError: the free space is smaller.
     """
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize

@@ -159,7 +159,7 @@ def test_volume_that_is_no_image_is_refused(tmp_path: Path, values: np.ndarray):
 
 def test_damaged_volume_and_lack_of_nibabel_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "x.nii").write_bytes(b"hello")
-    with pytest.raises(MMLError, match=r"x\.nii is damaged, or no NIfTI volume"):
+    with pytest.raises(MMLError, match=r"x\.nii is damaged, or is not a NIfTI volume"):
         read_header(tmp_path / "x.nii")
     volume(tmp_path / "y.nii.gz")
     (tmp_path / "y.nii.gz").write_bytes((tmp_path / "y.nii.gz").read_bytes()[:-20])
@@ -245,5 +245,5 @@ def test_array_that_is_no_image_is_refused(tmp_path: Path, values: np.ndarray):
 
 def test_file_of_several_arrays_is_refused_with_their_names(tmp_path: Path):
     np.savez(tmp_path / "x.npz", image=np.zeros((2, 2)), mask=np.zeros((2, 2)))
-    with pytest.raises(MMLError, match=r"x\.npz has the arrays image, mask; save one array a file"):
+    with pytest.raises(MMLError, match=r"x\.npz has the arrays image, mask; save one array per file"):
         read_header(tmp_path / "x.npz")
