@@ -18,12 +18,12 @@ def draw_masks(delivery: Delivery, folder: Path, threads: int) -> Delivery:
     """Write the masks that a creator describes by shapes, and return the delivery without drawings.
 
     Args:
-        delivery: as a creator made it; the names of drawn masks are relative to `folder`.
-        folder: of the data set.
+        delivery: delivery of a creator. Names of drawn masks are relative to `folder`.
+        folder: folder of the data set.
         threads: number of threads that read headers and write masks.
 
     Raises:
-        MMLError: an image cannot be read, or a shape does not fit it; the file and row of the shape.
+        MMLError: an image cannot be read, or a shape does not fit it. The message has the file and row of the shape.
     """
 
     unseen: dict[str, Sequence[str]] = {}
@@ -47,15 +47,15 @@ def draw_masks(delivery: Delivery, folder: Path, threads: int) -> Delivery:
         return delivery
     with ThreadPoolExecutor(threads) as pool:
         samples = list(pool.map(drawn, delivery.samples))
-    _warn_of_unseen([where for mask in sorted(unseen) for where in unseen[mask]])
+    _warn_about_unseen([where for mask in sorted(unseen) for where in unseen[mask]])
     return replace(delivery, samples=samples, drawings={})
 
 
-def _warn_of_unseen(places: Sequence[str]) -> None:
-    """Warn of shapes that cover no pixel of their images.
+def _warn_about_unseen(places: Sequence[str]) -> None:
+    """Warn about shapes that cover no pixel of their images.
 
     Args:
-        places: file and row of each.
+        places: file and row of each shape.
     """
     if places:
         shapes = "shapes cover" if len(places) > 1 else "shape covers"

@@ -1,7 +1,7 @@
-"""The reader `dicom`: DICOM images of any transfer syntax that an installed decoder reads.
+"""The reader `dicom`: DICOM images of any transfer syntax that an installed decoder supports.
 
-Stored values become modality values (rescale or look-up table, PS3.3 C.11.1), palettes and YBR become RGB, and
-MONOCHROME1 is marked as inverted. The window that a file brings for display (VOI, PS3.3 C.11.2) is read beside them.
+Stored values become modality values (rescaling or look-up table, PS3.3 C.11.1), palettes and YBR become RGB, and
+MONOCHROME1 is marked as inverted. The window of a file for display (VOI, PS3.3 C.11.2) is read in addition.
 """
 
 import sys
@@ -40,7 +40,7 @@ DECODERS = ("pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
 """Packages of decoders that the extra installs."""
 
 PLUGINS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow", "gdcm")
-"""Plugins of pydicom by preference. GDCM alone reads lossless JPEG, but ends the process at some damaged files."""
+"""Plugins of pydicom in order of preference. Only GDCM reads lossless JPEG, but some damaged files crash it."""
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -48,12 +48,12 @@ _IMPORTING = Lock()
 _IMPORTED: list[ModuleType] = []
 
 SLICED = ("CT", "MR", "PT")
-"""Modalities whose series are volumes, so that all images of one have the same size."""
+"""Modalities whose series are volumes. All images of a series have the same size."""
 
 
 @contextmanager
 def _values_hidden(path: Path) -> Iterator[None]:
-    """Turn exceptions into an error without their messages, which may repeat values: names of patients, say."""
+    """Convert exceptions to errors without their messages, which may contain values, such as names of patients."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -69,10 +69,10 @@ def _values_hidden(path: Path) -> Iterator[None]:
 
 
 def read_dicom_header(file: Path | str) -> Header:
-    """Return the header of an image; its pixels are not decoded.
+    """Return the header of an image without decoding its pixels.
 
     Raises:
-        MMLError: the file has no pixels, or nothing that is installed decodes them.
+        MMLError: the file has no pixels, or no installed decoder supports them.
     """
     path, frame = split_frame(file)
     with _values_hidden(path):
@@ -98,7 +98,7 @@ def read_contents(file: Path | str) -> Contents:
 
 
 def read_fields(file: Path | str, keywords: list[str]) -> dict[str, str]:
-    """Return the values of some elements of a file's header, empty where it has none."""
+    """Return the values of elements of a file's header by keyword; empty texts for missing ones."""
     path, _ = split_frame(file)
     with _values_hidden(path):
         header = open_dicom(path, with_pixels=False)
@@ -110,9 +110,9 @@ def read_dicom(file: Path | str, own_window: bool = False, as_numbers: bool = Fa
     """Return a frame of a file.
 
     Args:
-        file: its path, `#<frame>` behind it.
-        own_window: apply a look-up table or a curve that the file brings for display; a linear window is only stated.
-        as_numbers: return the numbers of a mask, whatever the file says of their display.
+        file: path of the file, followed by `#<frame>`.
+        own_window: True to apply the file's look-up table or curve for display. Linear windows are only returned.
+        as_numbers: True to return the numbers of a mask, without any mapping for display.
     """
     path, frame = split_frame(file)
     with _values_hidden(path):
@@ -136,7 +136,7 @@ def read_dicom(file: Path | str, own_window: bool = False, as_numbers: bool = Fa
 
 
 def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool, as_numbers: bool) -> DeepImage:
-    """Return the image of the stored values of a frame, those of YBR as RGB."""
+    """Return the image of the stored values of a frame; YBR becomes RGB."""
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
 
@@ -171,10 +171,10 @@ def _frames(dataset: "Dataset") -> int:
 
 
 def open_dicom(path: Path, with_pixels: bool = True) -> "Dataset":
-    """Read a file, or all of it but its pixels.
+    """Return the content of a file, with or without its pixels.
 
     Raises:
-        MMLError: it is no DICOM, has no pixels, or nothing that is installed decodes them.
+        MMLError: the file is not DICOM or has no pixels, or no installed decoder supports them.
     """
     dataset = _opened(path, with_pixels)
     _check(dataset, path, with_pixels)
@@ -182,7 +182,7 @@ def open_dicom(path: Path, with_pixels: bool = True) -> "Dataset":
 
 
 def _opened(path: Path, with_pixels: bool) -> "Dataset":
-    """Read a file, or all of it but its pixels, whatever it holds."""
+    """Return the content of a file, with or without its pixels, without checking it."""
     pydicom = _import_pydicom(path)
     try:
         return pydicom.dcmread(path, stop_before_pixels=not with_pixels)
@@ -194,7 +194,7 @@ def _import_pydicom(path: Path) -> ModuleType:
     """Return the module pydicom.
 
     Raises:
-        MMLError: it is not installed.
+        MMLError: pydicom is not installed.
     """
     if (imported := sys.modules.get("pydicom")) is not None and imported in _IMPORTED:
         return imported
@@ -240,14 +240,14 @@ def _check(dataset: "Dataset", path: Path, with_pixels: bool) -> None:
 
 
 def _name_of(uid: object) -> str:
-    """Return the name of a UID of the standard; nothing else of a damaged file, which may hold names of patients."""
+    """Return the name of a UID of the standard. Other texts of a damaged file may contain names of patients."""
     from pydicom.uid import UID, UID_dictionary
 
     return UID(str(uid)).name if str(uid) in UID_dictionary else "unknown"
 
 
 def _check_decoder(syntax: "object", path: Path) -> None:
-    """Refuse a transfer syntax that nothing decodes."""
+    """Check that an installed decoder supports the transfer syntax."""
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
@@ -266,7 +266,7 @@ def _check_decoder(syntax: "object", path: Path) -> None:
 
 
 def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
-    """Return the stored values of a frame, H×W or H×W×3; YBR as RGB."""
+    """Return the stored values of a frame, H×W or H×W×3; YBR becomes RGB."""
     from pydicom.pixels import get_decoder, pixel_array
 
     try:
@@ -299,7 +299,7 @@ def _colour_depth(dataset: "Dataset") -> str:
 
 
 def for_frame(dataset: "Dataset", frame: int) -> "Dataset":
-    """Return the elements that say what the values of a frame mean, those of functional groups included."""
+    """Return the elements that determine the meaning of a frame's values, including those of functional groups."""
     from pydicom import Dataset
 
     groups = [dataset.get(f"{kind}FunctionalGroupsSequence") for kind in ("Shared", "PerFrame")]

@@ -1,4 +1,4 @@
-"""Values of DICOM images: from stored values to modality values, and the window that a file brings for display."""
+"""Values of DICOM images: modality values of stored values, and the window of a file for display."""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 LUT_STEPS = 65535
-"""Largest output of look-up tables and curves, before it is divided to 0 … 1."""
+"""Largest output of look-up tables and curves, by which it is divided."""
 
 
 class Rescale(NamedTuple):
-    """Slope and intercept of the modality values over the stored ones."""
+    """Slope and intercept of modality values as a linear function of stored values."""
 
     slope: float
     intercept: float
 
     @property
     def is_whole(self) -> bool:
-        """True if whole numbers stay whole."""
+        """True if integers remain integers."""
         return self.slope.is_integer() and self.intercept.is_integer()
 
 
@@ -33,12 +33,12 @@ class GreyMeaning:
     """Meaning of the stored values of a grey image.
 
     Args:
-        depth: type of the modality values: `uint8` for pictures of 8 bits without a window.
-        ends: least and largest stored value by the bits that are stated.
-        rescale: slope and intercept; None: there are none, or they change nothing.
-        has_table: a look-up table gives the modality values.
-        window: values that become black and white by the file's own window; None: it has none.
-        is_calibrated: one value means the same in all images: Hounsfield units.
+        depth: dtype of the modality values; `uint8` for pictures of 8 bits without a window.
+        ends: least and largest stored value for the stated number of bits.
+        rescale: slope and intercept; None if there are none, or if they change nothing.
+        has_table: True if modality values are read from a look-up table.
+        window: values for black and white by the file's own window; None without one.
+        is_calibrated: True if a value has the same meaning in all images (Hounsfield units).
     """
 
     depth: str
@@ -50,14 +50,14 @@ class GreyMeaning:
 
     @property
     def whole_rescale(self) -> WholeRescale | None:
-        """The rescale where it leaves whole numbers whole, with the type of the values."""
+        """Rescaling to integers, with the dtype of the values; None if values are not integers."""
         if self.rescale is None or self.depth.startswith("float"):
             return None
         return WholeRescale(int(self.rescale.slope), int(self.rescale.intercept), self.depth)
 
     @classmethod
     def of(cls, view: "Dataset") -> "GreyMeaning":
-        """Return the meaning that the elements of an image state."""
+        """Return the meaning of stored values from the elements of an image."""
         bits = view.get("BitsAllocated")
         if not bits or any(f"{kind}FloatPixelData" in view for kind in ("", "Double")):
             ends, depth = (0, 0), "float32"
@@ -100,13 +100,13 @@ def _integer(low: float, high: float) -> str:
 def stored_grey(dataset: "Dataset") -> np.ndarray | None:
     """Return the stored values of a single grey image without compression, as a view of the file's bytes.
 
-    pydicom returns the same, but takes longer than to read the file, as it copies the values to clear unused bits.
+    pydicom returns the same values, but its copy, which clears unused bits, takes longer than reading the file.
 
     Args:
-        dataset: a file with its pixels.
+        dataset: file with its pixels.
 
     Returns:
-        Values H×W; None for any other image, and where a bit beside the stored ones is set.
+        Values, H×W; None for any other image, or if unused bits are set.
     """
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -118,7 +118,7 @@ def stored_grey(dataset: "Dataset") -> np.ndarray | None:
         return None
     length = rows * columns * bits // 8
     if len(content) != length + length % 2 or stored not in range(1, bits + 1):
-        return None  # damaged, which pydicom explains
+        return None  # damaged: pydicom raises an error with the reason
     values = np.frombuffer(content, f"<{'i' if is_signed else 'u'}{bits // 8}", rows * columns)
     high = 2 ** (stored - is_signed) - 1
     if stored < bits and (values.max() > high or (is_signed and values.min() < -high - 1)):
@@ -127,7 +127,7 @@ def stored_grey(dataset: "Dataset") -> np.ndarray | None:
 
 
 def modality_values(pixels: np.ndarray, view: "Dataset", meaning: GreyMeaning) -> np.ndarray:
-    """Return the modality values of stored values, in the type that their meaning states."""
+    """Return the modality values of stored values, of the dtype `meaning.depth`."""
     depth, rescale = meaning.depth, meaning.rescale
     if meaning.has_table:
         return _looked_up(pixels, view).astype(depth)
@@ -146,20 +146,20 @@ def _looked_up(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
     from pydicom.pixels import apply_modality_lut
 
     item = view.ModalityLUTSequence[0]
-    if 8 < item.LUTDescriptor[2] < 16:  # entries of 12 bits stand in 16; pydicom 3.0 knows 8 and 16 only
+    if 8 < item.LUTDescriptor[2] < 16:  # entries of 12 bits are stored in 16; pydicom 3.0 supports 8 and 16 only
         item.LUTDescriptor = [*item.LUTDescriptor[:2], 16]
     return apply_modality_lut(pixels, view)
 
 
 def padding_of(pixels: np.ndarray, view: "Dataset") -> np.ndarray | None:
-    """Return the pixels that are padding (PS3.3 C.7.5.1.1.2), None where none or all are.
+    """Return True for pixels that are padding (PS3.3 C.7.5.1.1.2), H×W (bool); None if none or all are.
 
     Args:
         pixels: stored values.
         view: elements of the image.
     """
     ends = [view.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    # Some files write the value without a sign where pixels have one, or the other way round.
+    # In some files, the sign of the value does not agree with that of the pixels.
     limits = sorted(int(np.array(end).astype(pixels.dtype)) for end in ends if isinstance(end, int))
     if not limits:
         return None
@@ -168,13 +168,13 @@ def padding_of(pixels: np.ndarray, view: "Dataset") -> np.ndarray | None:
 
 
 def without_padding(values: np.ndarray, padding: np.ndarray, is_inverted: bool) -> np.ndarray:
-    """Return modality values in which padding is the darkest value of the image, so that it widens no range."""
+    """Return modality values with the darkest value of the image as padding, so that padding affects no range."""
     image = values[~padding]
     return np.where(padding, image.max() if is_inverted else image.min(), values)
 
 
 def _first(value: object) -> float | None:
-    """Return the first of one or several numbers."""
+    """Return the first of one or several numbers; None if it is not a finite number."""
     values = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
     try:
         number = float(next(iter(values)))  # type: ignore[call-overload]
@@ -184,9 +184,9 @@ def _first(value: object) -> float | None:
 
 
 def display_range(view: "Dataset") -> ValueRange | None:
-    """Return the values that become black and white by a file's own window, None where it has none.
+    """Return the values for black and white by a file's own window; None without one.
 
-    Of look-up tables and curves it is 0 … 1: `displayed` applies them.
+    The range of look-up tables and curves, which `displayed` applies, is 0 … 1.
     """
     if view.get("VOILUTSequence"):
         return ValueRange(0, 1, "own")
@@ -202,7 +202,7 @@ def display_range(view: "Dataset") -> ValueRange | None:
 
 
 def displayed(values: np.ndarray, view: "Dataset") -> np.ndarray | None:
-    """Return values, 0 … 1, by the look-up table or the curve of a file; None where its window is linear or none."""
+    """Return values in 0..1 by the look-up table or the curve of a file; None for a linear window or none."""
     if not view.get("VOILUTSequence") and view.get("VOILUTFunction") != "SIGMOID":
         return None
     from pydicom import Dataset
