@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_NAMES = 60
+"""Most names that an error lists."""
+
 
 class MMLError(Exception):
     """A mistake in a config, a data set or the environment: one line that says what, where and the remedy."""
@@ -16,9 +19,10 @@ class TrainingFailed(MMLError):
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"`` for the spelling nearest to `word`, or the list of what is known."""
+    """Return ``", did you mean 'x'?"`` for the spelling nearest to `word`, or the list of names, shortened if long."""
     names = sorted(map(str, names))
     match = get_close_matches(str(word), names, n=1)
     if match:
         return f", did you mean '{match[0]}'?"
-    return f"; known: {', '.join(names)}" if names else "; none is known"
+    rest = [f"… and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return f"; known: {', '.join([*names[:MOST_NAMES], *rest])}" if names else "; none is known"

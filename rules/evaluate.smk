@@ -30,7 +30,7 @@ rule predict_fold:
         checkpoints=study.inputs.train.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
         label=inputs.run_name,
     message:
-        "predict {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"
+        "predict split {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"
     script:
         "../scripts/predict_fold.py"
 
@@ -54,7 +54,7 @@ rule test_fold:
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
     message:
-        "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
+        "test {wildcards.task} fold {wildcards.fold} on split {wildcards.eval}: run {wildcards.run}"
     script:
         "../scripts/test_fold.py"
 
@@ -73,7 +73,7 @@ use rule predict_fold as predict_other with:
     benchmark:
         fm.benchmark("predict_other", "other_predictions")
     message:
-        "predict {wildcards.eval} of {wildcards.eval_task} with {wildcards.task} fold {wildcards.fold}: {params.label}"
+        "predict split {wildcards.eval} of {wildcards.eval_task} with {wildcards.task} fold {wildcards.fold}: {params.label}"
 
 
 use rule test_fold as test_other with:
@@ -86,7 +86,7 @@ use rule test_fold as test_other with:
     log:
         fm.log("test_other", "other_metrics"),
     message:
-        "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
+        "test {wildcards.task} fold {wildcards.fold} on split {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
 
 
 rule measure_masks:
@@ -108,7 +108,7 @@ rule measure_masks:
         transforms=inputs.transforms,
         bootstrap=study.cfg.bootstrap,
     message:
-        "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
+        "measure masks of {wildcards.task} fold {wildcards.fold} on split {wildcards.eval}: run {wildcards.run}"
     script:
         "../scripts/measure_masks.py"
 
@@ -124,7 +124,7 @@ use rule measure_masks as measure_other_masks with:
     log:
         fm.log("measure_other_masks", "other_class_metrics"),
     message:
-        "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
+        "measure masks of {wildcards.task} fold {wildcards.fold} on split {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
 
 
 use rule measure_masks as measure_out_of_fold_masks with:

@@ -80,7 +80,7 @@ rule predict_baseline:
         neighbours=inputs.neighbours,
         label=inputs.baseline_label,
     message:
-        "predict {wildcards.eval} of {wildcards.task} without fold {wildcards.fold}: {params.label} on features"
+        "predict split {wildcards.eval} of {wildcards.task} without fold {wildcards.fold}: {params.label} on features"
     script:
         "../scripts/predict_baseline.py"
 
@@ -101,7 +101,7 @@ use rule test_fold as test_baseline with:
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
     message:
-        "test a baseline on {wildcards.eval} of {wildcards.task} without fold {wildcards.fold}: {wildcards.run}"
+        "test a baseline on split {wildcards.eval} of {wildcards.task} without fold {wildcards.fold}: {wildcards.run}"
 
 
 use rule test_out_of_fold as test_pooled_baseline with:

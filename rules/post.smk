@@ -82,7 +82,7 @@ rule predict_ensemble:
         members=inputs.members,
         mask_transforms=inputs.member_transforms,
     message:
-        "predict {wildcards.eval} of {wildcards.task} by the ensemble of mode {wildcards.mode}"
+        "predict split {wildcards.eval} of {wildcards.task} by the ensemble of mode {wildcards.mode}"
     script:
         "../scripts/predict_ensemble.py"
 

@@ -27,7 +27,7 @@ rule preprocess_shard:
         root=inputs.root,  # PREPROCESSED
         manifests=inputs.manifests,  # RAW/{dataset}/dataset.json of any data set
     message:
-        "pack the images of {wildcards.dataset} ({wildcards.pack}, part {wildcards.shard})"
+        "pack the images of {wildcards.dataset} ({wildcards.pack}, shard {wildcards.shard})"
     script:
         "../scripts/preprocess_shard.py"
 

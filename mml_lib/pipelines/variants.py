@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from mml_lib.config.loading import load_study
+from mml_lib.config.loading import USUAL_NAMES, load_study
 from mml_lib.config.reading.layers import check_dotted, with_values
 from mml_lib.config.reading.origins import Source
 from mml_lib.config.schema import SEEDS, StudyConfig
@@ -99,8 +99,10 @@ def _check_varied(section: str, key: str) -> None:
     options = [f"mode.{option}" for option in VARIED_OPTIONS]
     if key.split(".")[0] in (*PIPELINE_KEYS, "search") or any(f"{key}.".startswith(f"{option}.") for option in options):
         return
+    usual = USUAL_NAMES.get(key)
     similar = get_close_matches(key.removeprefix("mode."), VARIED_OPTIONS, n=1)
-    hint = f", did you mean 'mode.{similar[0]}'?" if similar else ""
+    meant = usual or (f"mode.{similar[0]}" if similar else None)
+    hint = f", did you mean '{meant}'?" if meant else ""
     raise MMLError(
         f"{section}: '{key}' cannot be varied{hint}: sweep and variants accept "
         f"{', '.join(PIPELINE_KEYS)} and keys below these, and {', '.join(options)}"

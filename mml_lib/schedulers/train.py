@@ -268,7 +268,7 @@ class TrainScheduler(AbstractBaseScheduler):
             notes.append(f"{folds} networks{per_run}, one per fold, all tested on the same test split")
             if not identity.brings_test and not identity.bases:
                 notes[0] += (
-                    "; for cross-validation in which each sample is tested once set "
+                    "; for cross-validation, in which each sample is tested once, set "
                     f"tasks.{identity.base_name}.test_fraction: 0"
                 )
         if self.pools_folds(task):

@@ -78,6 +78,8 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "sweep of one value": ({"sweep": {"seed": 3}}, r"sweep\.seed: .*not 3"),
     "variant of nothing": ({"variants": {"a": None}}, r"variants\.a: .*dictionary"),
     "variant of an unknown key": ({"variants": {"a": {"optmizer": "sgd"}}}, r"'optmizer' cannot be varied: "),
+    "usual name in a sweep": ({"sweep": {"backbone": ["a"]}}, r"cannot be varied, did you mean 'arch\.name'"),
+    "network as a preset": ({"arch": "resnet10t"}, r"arch: .*; .* write \{preset: timm, name: resnet10t\}"),
     "paths that are a word": ({"paths": {"data": ["a"]}}, r"paths\.data: "),
     "plugins that are a word": ({"plugins": "x.py"}, r"plugins: .*not 'x\.py'"),
     "classes that are a list": (task(idx_to_class=["a"]), r"tasks\.mine\.idx_to_class: .*dict"),

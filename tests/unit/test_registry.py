@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mml_lib.errors import MMLError, nearest
+from mml_lib.errors import MOST_NAMES, MMLError, nearest
 from mml_lib.registry import Registry
 
 
@@ -28,3 +28,9 @@ def test_module_replaces_its_own_part_and_no_other():
     registry.add("own", Part(MMLError))
     with pytest.raises(MMLError, match=r"tag 'own'.*mml_lib\.errors already"):
         registry.add("own", Part(Part))
+
+
+def test_a_long_list_of_names_is_shortened():
+    message = nearest("zzz", (f"network_{number:04d}" for number in range(1000)))
+    assert "network_0000" in message
+    assert message.endswith(f"{1000 - MOST_NAMES} more")

@@ -100,7 +100,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_counts_no_failure(workplace: W
     assert status != 0
     assert "interrupted; " in output
     assert "FAILED" not in output
-    assert "study.yaml" in output.partition("this command goes on: ")[2]
+    assert "study.yaml" in output.partition("this command continues: ")[2]
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,16 @@ class Origins:
         return origin.mark(sentence) if origin.depth else sentence
 
     def _in_variant(self, sentence: str, key: str) -> Location:
-        """Return the key of the variant in brackets at the end of a message, if the variant sets the section."""
+        """Return the key of the variant or sweep in brackets at the end of a message, if it sets the section."""
         label = re.search(r"\(([^()]*)\)$", sentence)
         name = label[1].partition(", ")[0] if label else ""
         overlay = (self.config.get("variants") or {}).get(name) or {}
         keys = [variant_key for variant_key in overlay if str(variant_key).partition(".")[0] == key]
-        return ["variants", name, keys[0]] if keys else []
+        if keys:
+            return ["variants", name, keys[0]]
+        values = [part.partition("=")[0] for part in label[1].split(", ")] if label else []
+        swept = [name for name in values if name in (self.config.get("sweep") or {}) and name.partition(".")[0] == key]
+        return ["sweep", swept[0]] if swept else []
 
     def _varied_in(self, key: str) -> Location:
         """Return the variant or the sweep that sets a key that the study itself does not set; empty without one."""

@@ -83,7 +83,8 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
     presets = preset_names(group, folders)
     name = _name(group, value["preset"])
     if name not in presets:
-        raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, presets)}")
+        network = f"; for a network of timm, write {{preset: timm, name: {name}}}" if group == "arch" else ""
+        raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, presets)}{network}")
     preset = read_preset(presets[name])
     if preset is None and own:  # the preset switches the section off, and the keys switch it on
         return own

@@ -35,7 +35,7 @@ def plan_text(study: "Study", dag: "DAG") -> str:
     if not by_rule:
         return ""
     repeated = {rule: _repeated(dag, jobs_of_rule) for rule, jobs_of_rule in by_rule.items()}
-    rows = [["rule", "steps", "the first of them"]]
+    rows = [["rule", "steps", "first step"]]
     order = [rule.name for rule in dag.workflow.rules]  # rule files are in the order of the phases
     for rule, jobs_of_rule in sorted(by_rule.items(), key=lambda entry: order.index(entry[0])):
         rows.append([rule, str(len(jobs_of_rule)), _description(min(jobs_of_rule, key=lambda job: str(job.wildcards)))])

@@ -271,7 +271,7 @@ class Screen:
             reason = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
             command = shlex.join(["snakemake", *sys.argv[1:]])
             logs = ", ".join(map(os.path.relpath, self.workflow.logger_manager.get_logfile()))
-            print(f"{reason}; finished steps are kept, and this command goes on: {command}", file=sys.stderr)
+            print(f"{reason}; finished steps are kept, and this command continues: {command}", file=sys.stderr)
             print(f"all messages of Snakemake: {logs}", file=sys.stderr, flush=True)
 
 

@@ -117,7 +117,7 @@ class Forecast:
         estimates = [(step, self._seconds(step)) for step in steps]
         unknown = list(dict.fromkeys(step.rule for step, seconds in estimates if seconds is None))
         if any(rule in TRAININGS for rule in unknown):
-            return "time unknown until a training like these has ended"
+            return "time unknown until a similar training has ended"
         timed = [(step, seconds) for step, seconds in estimates if seconds is not None]
         if self.study.gpus.cores is not None:
             amount = _duration(sum(seconds / self._at_once(step.rule) for step, seconds in timed))

@@ -139,6 +139,8 @@ def test_error_names_the_place_that_counts(folder: Path, case: str):
         ("pivot.name: there is no task 'x'", "first.yaml: pivot.name: there is no task 'x' (line 6)"),
         ("first.yaml: seed: wrong", "first.yaml: seed: wrong"),
         ("class_weights: wrong", "first.yaml: class_weights: wrong (line 8)"),
+        ("trainer.max_epochs: wrong (trainer.max_epochs=5)", "first.yaml: trainer.max_epochs: wrong .* (line 9)"),
+        ("trainer.max_epochs: wrong (b, trainer.max_epochs=5)", "first.yaml: trainer.max_epochs: wrong .* (line 9)"),
         ("loss: wrong", "first.yaml: loss: wrong (line 8)"),
         ("data are used by another study", "data are used by another study"),
         ("mode: is what a file is called", "--config: mode: is what a file is called"),
@@ -147,7 +149,7 @@ def test_error_names_the_place_that_counts(folder: Path, case: str):
 )
 def test_sentence_of_a_check_gets_its_place(folder: Path, sentence: str, placed: str):
     config, sources = read(
-        "pivot: {name: x}\nvariants:\n  a: {loss: x, class_weights: x}",
+        "pivot: {name: x}\nvariants:\n  a: {loss: x, class_weights: x}\nsweep: {trainer.max_epochs: [5]}",
         "tasks:\n  a.b:\n    sise: 3",
         ["mode.cvv=true"],
     )

@@ -175,8 +175,8 @@ def test_folds_are_pooled_where_networks_of_all_are_tested_on_them(task: dict, m
 def test_one_test_split_for_all_folds_is_said_with_the_way_to_cross_validation():
     (note,) = planned(FAKE).announcement
     assert note == (
-        "mine: 3 networks, one per fold, all tested on the same test split; for cross-validation in which each sample "
-        "is tested once set tasks.mine.test_fraction: 0"
+        "mine: 3 networks, one per fold, all tested on the same test split; for cross-validation, in which each sample "
+        "is tested once, set tasks.mine.test_fraction: 0"
     )
     assert planned(FAKE, mode={"cv": False}).announcement == []
     (derived,) = planned(FAKE, pivot={"name": "mine", "tags": "+nested~0"}).announcement

@@ -92,7 +92,7 @@ def test_a_first_run_is_unknown_whatever_its_time_limit(project: Project):
     study = project.study()
     line = Forecast(study).line([*trainings(study), Step("summarize")])
     assert line == (
-        "to do: 6 steps, 5 of them trainings; time unknown until a training like these has ended; disk unknown"
+        "to do: 6 steps, 5 of them trainings; time unknown until a similar training has ended; disk unknown"
     )
 
 
