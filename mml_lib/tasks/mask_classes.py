@@ -106,7 +106,7 @@ def _lines_of_numbers(masks: "_Masks", mapping: Mapping[int, str], idx_to_class:
     lines = []
     if not idx_to_class and (not masks.dataset.delivery.classes or IGNORE in mapping):
         listed = ", ".join(f"{value}: {label}" for value, label in mapping.items())
-        lines.append(f"masks hold two values only, taken as {{{listed}}}; idx_to_class can name them otherwise")
+        lines.append(f"masks contain only two values, read as {{{listed}}}; idx_to_class sets other names")
     if IGNORE not in {*mapping, *idx_to_class} and not masks.dataset.delivery.has_ignored_value:
         lines += masks.ignored_lines(bool(idx_to_class))
     zero = masks.color(0)

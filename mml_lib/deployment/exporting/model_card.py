@@ -88,10 +88,10 @@ def _front_matter(description: Mapping[str, Any], options: Mapping[str, Any]) ->
 def _limits(description: Mapping[str, Any], header: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     channels = ", ".join(map(markdown, description["input"]["channels"]))
     lines = [
-        f"- It knows images like those of the training ({_modality(header)}; {channels}), and answers for any other."
+        f"- It was trained on images {_modality(header)}, with the channels {channels}. It predicts any other image too."
     ]
     if description["classes"]:
-        lines.append(f"- It knows {counted(len(description['classes']), 'class', 'classes')} and no others.")
+        lines.append(f"- It predicts {counted(len(description['classes']), 'class', 'classes')} and no others.")
     if not any(description["calibration"]) and description["output"]["name"] == "probabilities":
         lines.append("- Its probabilities are not calibrated.")
     if description["own_preprocessing"]:
@@ -103,7 +103,8 @@ def _limits(description: Mapping[str, Any], header: Mapping[str, Any], options: 
 
 
 def _modality(header: Mapping[str, Any]) -> str:
-    return ", ".join(map(markdown, header.get("modalities", {}).values())) or "of unknown modality"
+    modalities = ", ".join(map(markdown, header.get("modalities", {}).values()))
+    return f"of the modality {modalities}" if modalities else "of unknown modality"
 
 
 def _data(header: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ class OutcomeRow:
         name: id of the run, or of the procedure if it has several runs.
         label: settings that differ from the other runs.
         runs: number of runs.
-        folds: number of networks.
+        folds: number of networks, of each run if there are several.
         mean: mean of the metric over the networks; empty where it is undefined.
         interval: its 95 % interval, or the reason for its absence.
         about: key of the interval's subject.
@@ -148,13 +148,14 @@ def outcome_lines(rows: Sequence[OutcomeRow]) -> list[str]:
 
 
 def _header(rows: Sequence[OutcomeRow], several: bool) -> list[str]:
+    repeated = any(row.runs not in ("", "1") for row in rows)
     return [
-        *(["task"]),
+        "task",
         *(["split"] if len({row.split for row in rows}) > 1 else []),
-        "run",
+        "procedure" if repeated else "run",
         *(["differs in"] if any(row.label for row in rows) else []),
-        *(["runs"] if any(row.runs not in ("", "1") for row in rows) else []),
-        *(["networks"]),
+        *(["runs"] if repeated else []),
+        "networks per run" if repeated else "networks",
         "metric",
         "mean  " if several else "mean",
         "95 % interval",
@@ -168,9 +169,11 @@ def _cells(row: OutcomeRow, rows: Sequence[OutcomeRow], several: bool) -> list[s
         "task": row.task,
         "split": row.split,
         "run": row.name,
+        "procedure": row.name,
         "differs in": label,
         "runs": row.runs,
         "networks": row.folds,
+        "networks per run": row.folds,
         "metric": row.metric,
         "mean": f"{row.mean}{mark}",
         "95 % interval": row.interval,

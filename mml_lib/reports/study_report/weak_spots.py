@@ -118,5 +118,5 @@ def calibration_sentence(networks: Sequence[AnyPredictions]) -> str:
     labelled = pooled.take(pooled.labelled)
     probabilities, targets, *_ = score_arguments(labelled.task_type, labelled.logits, labelled.targets)
     sure, right = probabilities.max(axis=1).mean(), np.mean(probabilities.argmax(axis=1) == targets)
-    verdict = "too sure of itself" if sure - right > 0.02 else "too cautious" if right - sure > 0.02 else "about right"
-    return f"On average the best run is {percent(sure)} sure and {percent(right)} right: {verdict} ({stated})."
+    verdict = "overconfident" if sure - right > 0.02 else "underconfident" if right - sure > 0.02 else "well calibrated"
+    return f"The mean confidence of the best run is {percent(sure)}, its accuracy {percent(right)}: {verdict} ({stated})."

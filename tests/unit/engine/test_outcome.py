@@ -1,6 +1,7 @@
 """Outcome of a finished study: its results, and commands for the same study."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ def test_runs_beneath_their_procedure_are_left_to_the_file(tmp_path: Path):
     ]
     (row,) = summary_rows(summary(tmp_path, *rows), {})
     assert (row.name, row.runs) == ("aaaaaaaa", "2")
+    header, line, *_ = outcome_lines([row])
+    assert re.split("  +", header.strip()) == ["task", "procedure", "runs", "networks per run", "metric", "mean", "95 % interval"]
+    assert line.split()[:4] == ["moles", "aaaaaaaa", "2", "5"]
 
 
 def test_a_reason_stands_where_there_is_no_interval(tmp_path: Path):

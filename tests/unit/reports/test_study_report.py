@@ -160,7 +160,7 @@ def test_weakest_class_comes_first_and_counts_images_once(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("rights", "sure", "verdict"), [([True, False] * 4, 9.0, "too sure"), ([True] * 8, 0.1, "too c")]
+    ("rights", "sure", "verdict"), [([True, False] * 4, 9.0, "overconf"), ([True] * 8, 0.1, "underc")]
 )
 def test_calibration_is_stated_in_words(rights: list[bool], sure: float, verdict: str):
     assert verdict in calibration_sentence([predicted(rights, sure)])
