@@ -150,7 +150,7 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "target without dots": ({"optimizer": called("Adam")}, r"optimizer\._target_: 'Adam'"),
     "target of no package": ({"optimizer": called("nopkg.Adam")}, r"optimizer: 'nopkg\.Adam':"),
     # files that are named
-    "empty path": ({"paths": {"data": ""}}, r"paths\.data: .*name a folder, or leave it out"),
+    "empty path": ({"paths": {"data": ""}}, r"paths\.data: .*name a folder"),
     "path with braces": ({"paths": {"data": "a{b}"}}, r"paths\.data: 'a\{b\}' contains braces or a zero byte"),
     "path with a zero byte": ({"paths": {"results": "a\0b"}}, r"paths\.results: .* contains braces or a zero byte"),
     "missing folder of presets": (

@@ -87,9 +87,7 @@ def _front_matter(description: Mapping[str, Any], options: Mapping[str, Any]) ->
 
 def _limits(description: Mapping[str, Any], header: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     channels = ", ".join(map(markdown, description["input"]["channels"]))
-    lines = [
-        f"- It was trained on images {_modality(header)}, with the channels {channels}. It predicts any other image too."
-    ]
+    lines = [f"- It was trained on images {_modality(header)} (channels: {channels}). It predicts any other image too."]
     if description["classes"]:
         lines.append(f"- It predicts {counted(len(description['classes']), 'class', 'classes')} and no others.")
     if not any(description["calibration"]) and description["output"]["name"] == "probabilities":

@@ -119,4 +119,4 @@ def calibration_sentence(networks: Sequence[AnyPredictions]) -> str:
     probabilities, targets, *_ = score_arguments(labelled.task_type, labelled.logits, labelled.targets)
     sure, right = probabilities.max(axis=1).mean(), np.mean(probabilities.argmax(axis=1) == targets)
     verdict = "overconfident" if sure - right > 0.02 else "underconfident" if right - sure > 0.02 else "well calibrated"
-    return f"The mean confidence of the best run is {percent(sure)}, its accuracy {percent(right)}: {verdict} ({stated})."
+    return f"The best run is {verdict}: mean confidence {percent(sure)}, accuracy {percent(right)} ({stated})."
