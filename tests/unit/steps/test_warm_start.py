@@ -308,13 +308,21 @@ from mml_lib.machine.warm_start import FOLDER, launch_relay, launch_warm_process
 
 name_supervisor(); offer_warm_start(); launch_warm_process([], light=True); launch_relay()
 open("step.py", "w").write("import os; os.kill(os.getppid(), 9)")
-run_in_fork("step.py", dict(os.environ), wait=False)
+KILL
 print(os.environ[FOLDER], os.path.exists(os.environ[FOLDER]))
 """
 
 
-def test_folder_of_a_killed_process_is_removed_when_its_snakemake_has_ended(tmp_path: Path):
-    (line,) = run_as_snakemake(KILLED, tmp_path)
+@pytest.mark.parametrize(
+    "kill",
+    [
+        'run_in_fork("step.py", dict(os.environ), wait=False)',
+        'os.kill(int(open(os.path.join(os.environ[FOLDER], "started")).read()), 9)',
+    ],
+    ids=["by a step", "while it imports"],
+)
+def test_folder_of_a_killed_process_is_removed_when_its_snakemake_has_ended(kill: str, tmp_path: Path):
+    (line,) = run_as_snakemake(KILLED.replace("KILL", kill), tmp_path)
     folder, was_there = line.split()
     assert was_there == "True"
     deadline = time.monotonic() + 20
