@@ -147,6 +147,11 @@ def code_of(content: Any) -> dict[str, str]:
     return _digests(_closure([target.rpartition(".")[0] for target in _targets(content)]))
 
 
+def code_of_modules(names: Iterable[str]) -> dict[str, str]:
+    """Return the digests of the user's own modules of these names, and of all own modules that they import."""
+    return _digests(_closure(names))
+
+
 def code_of_function(module: str, name: str) -> dict[str, str]:
     """Return the digests of the modules that a registered creator or tag needs, by module name.
 

@@ -16,9 +16,6 @@ from mml_lib.pipelines.step_hooks import own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_log import open_log
 
-TRAINING_RULES = ("train_fold", "tune_fold", "train_trial")
-"""Rules that train the pipeline of their input."""
-
 _locks: list[IO[Any]] = []  # keeps locks until the process ends
 
 
@@ -50,14 +47,21 @@ def open_step(snakemake: Any, warm: bool = False, gpus: bool = True) -> Any:
     for plugin in snakemake.config.get("plugins") or ():
         import_plugin(plugin)
     step: Any = _step_class(snakemake)(snakemake, terminal)
-    if step.rule in TRAINING_RULES:
-        step.check_code()
+    _check_code(step)
     if warm and gpus:
         from mml_lib.steps.step_gpus import take_gpus
 
         take_gpus(step, step.rule, terminal)
     step.hooks.after_preparation_hook(step)
     return step
+
+
+def _check_code(step: Any) -> None:
+    """Refuse a step if the user's code that decides its result is not the code that it was planned with."""
+    if step.input.get("pipeline") or step.params.get("code"):
+        from mml_lib.steps.planned_code import check_planned_code
+
+        check_planned_code(step)
 
 
 def _step_class(snakemake: Any) -> type[Step]:

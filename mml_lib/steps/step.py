@@ -71,6 +71,11 @@ class Step:
         return None if pivot.name is None else pivot.name + pivot.tags
 
     @cached_property
+    def scheduler_class(self) -> type | None:
+        """The scheduler class of the study's mode; None for a class of MML in a study without plugins."""
+        return own_scheduler(self.config, self._folders)
+
+    @cached_property
     def hooks(self) -> StepHooks:
         """The hooks of the mode: those of the user's scheduler if it overrides any."""
         overrides = overrides_hooks(own_scheduler(self.config, self._folders, self.mode))

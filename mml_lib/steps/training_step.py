@@ -20,9 +20,7 @@ from mml_lib.files.checksums import verify
 from mml_lib.machine.locks import process_rank
 from mml_lib.machine.slurm import own_job
 from mml_lib.models.model_selection import Selection
-from mml_lib.pipelines.own_code import changed_modules
-from mml_lib.pipelines.pipeline import Pipeline, own_code, pipeline_config
-from mml_lib.pipelines.step_hooks import code_of_steps, own_scheduler
+from mml_lib.pipelines.pipeline import Pipeline, pipeline_config
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_gpus import limit_gpu_memory
 from mml_lib.steps.task_files import task_structs
@@ -66,20 +64,6 @@ class TrainingStep(Step):
     def cfg(self) -> StudyConfig:
         """The validated config of the run: its pipeline, completed by the study."""
         return pipeline_config(self.config, self.pipeline)
-
-    def check_code(self) -> None:
-        """Refuse to train if the user's code has changed since planning.
-
-        Raises:
-            MMLError: a module has changed.
-        """
-        scheduler = own_scheduler(self.config, self._folders)
-        code = code_of_steps(self.config.get("plugins") or (), scheduler)
-        if modules := changed_modules(self.pipeline.code, own_code(self.pipeline.content, code)):
-            raise MMLError(
-                f"run {self.run} of {self.task}: the code of {', '.join(modules)} has changed since planning; "
-                "run the command again, which trains a new run"
-            )
 
     # --- data ---------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ IMPORTED_BY_STEPS = (
 
 IMPORTED = (
     *IMPORTED_BY_STEPS,
+    "mml_lib.steps.planned_code",
     "mml_lib.steps.training_step",
     "mml_lib.steps.step_gpus",
     "mml_lib.schedulers.transfer",

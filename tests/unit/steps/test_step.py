@@ -13,6 +13,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.step_hooks import StepHooks
 from mml_lib.schedulers.train import TrainScheduler
 from mml_lib.steps import step as steps
+from mml_lib.steps.planned_code import check_planned_code
 from mml_lib.steps.step import Step
 from mml_lib.studies.study import Study
 from tests.support.small_projects import small_study
@@ -52,7 +53,7 @@ def test_a_training_step_parses_its_config_once(tmp_path: Path, monkeypatch: pyt
     path.write_text(run.pipeline.to_yaml())
     parsed = count_parsing(monkeypatch)
     step = training_step(study.config, {"pipeline": path}, task="shapes", run=run.id, fold="0")
-    step.check_code()
+    check_planned_code(step)
     assert step.cfg.optimizer.spec()["lr"] == run.pipeline.content["optimizer"]["lr"] == 0.2
     assert (step.fm.project, step.pivot, type(step.hooks)) == ("demo", None, StepHooks)
     assert parsed == ["mml_lib.pipelines.pipeline"]
