@@ -258,9 +258,9 @@ def evaluation(facts: StudyFacts) -> Iterator[str]:
     """Yield sentences on metrics, intervals and comparisons."""
     if splits := list(dict.fromkeys(row["split"] for row in facts.rows)):
         yield f"Results are those on {enumerated([SPLITS.get(split, split) for split in splits])}"
-    networks = {int(row["runs"]) * int(row["folds"]) for row in facts.rows if row.get("runs") and row.get("folds")}
-    if networks:
-        yield f"Each result is the mean over {enumerated([str(number) for number in sorted(networks)])} networks"
+    rows = [row for row in facts.rows if row.get("kind") != "run" and row.get("runs") and row.get("folds")]
+    if networks := {int(row["runs"]) * int(row["folds"]) for row in rows}:
+        yield f"Each result is the mean over {' or '.join(str(number) for number in sorted(networks))} networks"
     for task_type, metrics in facts.metrics.items():
         described = [f"`{name}` ({description})" for name, description in metrics.items()]
         yield f"Metrics of {TASK_TYPES[task_type].title}: {'; '.join(described)}"

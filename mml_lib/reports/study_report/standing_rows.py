@@ -21,7 +21,7 @@ class StandingRow:
         name: id of the run, or of the procedure if it has several runs; `ensemble` for an ensemble.
         label: settings that differ from the other runs.
         runs: ids of its runs.
-        networks: number of networks.
+        networks: number of networks of all its runs.
         mean: mean of the metric over the networks; NaN if it is undefined.
         low: lower end of the 95 % interval; NaN without one.
         high: upper end of the interval.
@@ -76,7 +76,7 @@ def standing_rows(standing: pd.DataFrame, metric: str) -> list[StandingRow]:
             name=_text(row.run) or _text(row.procedure),
             label=_text(row.label),
             runs=tuple(runs.get(row.procedure, [_text(row.run)])),
-            networks=int(row.folds),
+            networks=int(row.folds) * len(runs.get(row.procedure, [row.run])),
             mean=row.mean,
             low=row.ci_low,
             high=row.ci_high,

@@ -70,6 +70,12 @@ def prose(facts: StudyFacts) -> str:
     return methods_text(facts).partition("# Reporting checklists")[0]
 
 
+def test_networks_of_a_procedure_are_those_of_all_its_runs():
+    row = FACTS.rows[0]
+    rows = [row | {"kind": "procedure", "runs": "2"}, row | {"kind": "run"}, row | {"kind": "run"}]
+    assert "mean over 8 networks" in prose(replace(FACTS, rows=rows))
+
+
 def test_data_pipeline_and_evaluation_are_stated_with_their_numbers():
     text = prose(FACTS)
     for words in ("1,200 samples", "240 samples, was drawn at random (seed 7)", "960 samples", "4 folds", "3.5 times"):

@@ -87,6 +87,7 @@ def test_procedure_has_its_runs_and_other_splits_are_left_out():
     other = table.assign(split="val", mean=0.1)
     (row,) = standing_rows(summary_standing(pd.concat([table, other]), "t", "test"), "accuracy")
     assert row.runs == ("r1", "r2")
+    assert row.networks == 4, "two runs of two folds"
     assert row.mean == 0.9
 
 
