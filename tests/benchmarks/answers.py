@@ -150,13 +150,16 @@ def _answer(steps: Steps, root: Path, task: str, networks: list[dict], validated
     members = [{key: network[key] for key in ("task", "run", "fold")} for network in networks]
     ensemble, predicted = root / "ensemble.json", root / "ensemble.npz"
     options = {"strategy": "greedy", "max_ensemble_size": 5, "seed": 0}
-    params = {"members": members, "options": options}
-    steps.run("select_ensemble", {"predictions": validated, "task": task}, {"ensemble": ensemble}, params, {})
-    inputs = {"ensemble": ensemble, "predictions": delivered}
-    steps.run("predict_ensemble", inputs, {"predictions": predicted}, {"members": members}, {"eval": "test"})
+    params = {"members": members, "options": options, "mask_transforms": None}
+    inputs = {"predictions": validated, "task": task, "dataset": []}
+    steps.run("select_ensemble", inputs, {"ensemble": ensemble}, params, {})
+    inputs = {"ensemble": ensemble, "predictions": delivered, "task": [], "dataset": []}
+    params = {"members": members, "mask_transforms": None}
+    steps.run("predict_ensemble", inputs, {"predictions": predicted}, params, {"eval": "test"})
     raw = [network["files"]["test"] for network in networks]
     inputs = {
         "tasks": [task],
+        "dataset": [],
         "metadata": [],
         "predictions": delivered,
         "ensembles": [predicted],
@@ -167,8 +170,8 @@ def _answer(steps: Steps, root: Path, task: str, networks: list[dict], validated
     names = ("leaderboard", "differences", "folds", "classes", "groups", "calibration")
     tables = {name: root / f"{name}.csv" for name in names}
     params = {"networks": networks, "metrics": METRICS, "bootstrap": BOOTSTRAP, "per_group": None}
-    params |= {"out_of_fold": False, "notes": []}
-    steps.run("compare_runs", inputs, tables, params | {"ensemble_folds": {"t": None}}, {"mode": "post"})
+    params |= {"out_of_fold": False, "notes": [], "mask_transforms": None, "ensemble_folds": {"t": None}}
+    steps.run("compare_runs", inputs, tables, params, {"mode": "post"})
 
 
 def _report(steps: Steps) -> None:
