@@ -2,7 +2,7 @@
 
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say, warn
+from mml_lib.machine.terminal import print_line, warn
 from mml_lib.steps.deployment_step import chosen_predictor, predict_new_images, training_distance
 from mml_lib.steps.open_step import open_step
 
@@ -31,6 +31,6 @@ applied = predict_new_images(
 write_text(snakemake.output.table, applied.table.to_csv(index=False))
 write_text(snakemake.output.refused, applied.refused.to_csv(index=False))
 unlike = f", {(applied.table['warning'] != '').sum()} of them unlike the training images" if distance else ""
-say(f"{snakemake.output.table}: {len(applied.table)} images{unlike}")
+print_line(f"{snakemake.output.table}: {len(applied.table)} images{unlike}")
 if len(applied.refused):
     warn(f"{snakemake.output.refused}: {len(applied.refused)} images are not predicted: {applied.refused['reason'][0]}")

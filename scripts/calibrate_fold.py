@@ -6,7 +6,7 @@ from mml_lib.evaluation.calibration.calibration_methods import calibrate_predict
 from mml_lib.evaluation.calibration.cross_fitting import cross_calibrate
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.predictions.predictions import read_predictions
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
@@ -26,7 +26,9 @@ if split == "val":
 
 if calibration.method != method:
     network = f"run {step.run}, fold {step.fold} of {step.task}"
-    say(f"warning: {network} predicts the same for all validation samples: {split} stays as it is; train it otherwise")
+    print_line(
+        f"warning: {network} predicts the same for all validation samples: {split} is not calibrated; train it with other settings"
+    )
 
 calibrated[split].write(snakemake.output.calibrated)
 write_text(snakemake.output.calibration, json_text("calibration", asdict(calibration)))

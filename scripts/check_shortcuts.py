@@ -6,7 +6,7 @@ from mml_lib.audit.image_measures import ImageMeasures
 from mml_lib.audit.task_shortcuts import task_shortcuts
 from mml_lib.features.feature_files import Features
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
@@ -23,7 +23,7 @@ table = shortcut_table(task, task_shortcuts(task, dataset, measures, values, col
 
 write_text(snakemake.output.shortcuts, table.to_csv(index=False))
 for row in table[table["above_chance"]].itertuples():
-    say(
+    print_line(
         f"{task.name}: {row.target} can be told from {row.source}: balanced accuracy {row.balanced_accuracy:.2f} "
         f"[{row.ci_low:.2f}, {row.ci_high:.2f}], chance {row.chance:.2f}"
     )

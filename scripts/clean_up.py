@@ -3,7 +3,7 @@
 from mml_lib.cleaning.removal import Cleaning
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.reports.unused_table import as_csv, as_text
 from mml_lib.steps.open_step import open_step
 
@@ -16,7 +16,7 @@ with cleaning.hold_idle() as idle:
         cleaning.remove(unused)
 
 write_text(snakemake.output.table, as_csv(unused))
-say(as_text(unused))
-say("\n".join([*problems, *cleaning.advice(unused, problems)]))
+print_line(as_text(unused))
+print_line("\n".join([*problems, *cleaning.advice(unused, problems)]))
 if study.cfg.force and problems:
     raise MMLError(f"nothing is removed, as what a study needs might be among it: {problems[0]}; mend or remove it")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mml_lib.files.atomic import write_text, write_whole, write_whole_folder
 from mml_lib.machine.locks import is_held
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.searches.search_figures import draw_search, search_suffixes
 from mml_lib.search.trial_tables import as_text, importance_table, read_searches, trial_table, write_journal
@@ -25,7 +25,7 @@ with write_whole_folder(output.plots) as folder:
     for search, suffix in zip(searches, search_suffixes(searches), strict=True):
         draw_search(search, folder, suffix)
     write_text(folder / "trials_table.html", table_page(f"trials on {task}", table, f"{task}-trials.csv"))
-say(as_text(table))
+print_line(as_text(table))
 for search in searches:
     for run, fold in search.stopped:
         checkpoints = Path(snakemake.params.checkpoints.format(task=task, run=run, fold=fold))

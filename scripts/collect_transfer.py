@@ -6,7 +6,7 @@ from mml_lib.evaluation.comparisons.rank_correlations import correlation_table
 from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.evaluation.comparisons.transfer_gains import as_text, gain_matrix, gain_table, sentences
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.question_figures import draw_transfer
 from mml_lib.steps.open_step import open_step
@@ -33,4 +33,4 @@ with write_whole_folder(snakemake.output.plots) as folder:
     if distances:
         page = table_page(f"gains in {metric} and distances", correlations, f"{metric}-distances.csv")
         write_text(folder / "distances_table.html", page)
-say("\n".join([as_text(gains), *([rank_correlations.as_text(correlations)] if distances else [])]))
+print_line("\n".join([as_text(gains), *([rank_correlations.as_text(correlations)] if distances else [])]))

@@ -3,7 +3,7 @@
 from mml_lib.evaluation.comparisons.across_tasks import as_text, rank_table, score_table, table_of_tests
 from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.question_figures import draw_critical_differences
 from mml_lib.steps.open_step import open_step
@@ -23,4 +23,4 @@ with write_whole_folder(snakemake.output.plots) as folder:
     draw_critical_differences(ranks, tests, folder)
     for name, table in tables.items():
         write_text(folder / f"{name}_table.html", table_page(f"{name} across tasks", table, f"{name}.csv"))
-say(as_text(scores, ranks, tests, siblings))
+print_line(as_text(scores, ranks, tests, siblings))

@@ -9,7 +9,7 @@ from mml_lib.audit.near_duplicates import find_near_duplicates
 from mml_lib.audit.neighbours import check_features, nearest_neighbours, scaled
 from mml_lib.features.feature_files import Features
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
@@ -27,4 +27,4 @@ pairs = find_near_duplicates(thumbnails, neighbours, **options, threads=snakemak
 table = shared_table(tasks, pairs)
 
 write_text(snakemake.output.duplicates, table.to_csv(index=False))
-say(f"{len(table)} pairs of near duplicates across data sets")
+print_line(f"{len(table)} pairs of near duplicates across data sets")

@@ -5,7 +5,7 @@ from mml_lib.distances.pair_computation import compute_pairs
 from mml_lib.distances.pair_distances import Pair, pairs_text
 from mml_lib.features.compared_tasks import ComparedFiles
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
@@ -24,4 +24,4 @@ for pair, distance in compute_pairs(measure, options, missing, compared, snakema
     pair.store(distance)
 
 write_text(snakemake.output.pairs, pairs_text([pair.stored for pair in pairs]))
-say(f"{measure.name}: {len(missing)} distances computed, {len(pairs) - len(missing)} were stored")
+print_line(f"{measure.name}: {len(missing)} distances computed, {len(pairs) - len(missing)} were stored")

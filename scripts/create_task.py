@@ -1,7 +1,7 @@
 """Describe a task: assign the samples of a data set to splits and folds."""
 
 from mml_lib.images.surveying import with_digests
-from mml_lib.machine.terminal import say, warn, warnings_about
+from mml_lib.machine.terminal import print_line, warn, warnings_about
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
@@ -49,4 +49,4 @@ check_described(step.open_study().scheduler(step.mode), task.header)
 
 task.write(snakemake.output.description)
 for line in existing_images_twice(task, params.compared):
-    say(line)
+    print_line(line)

@@ -1,7 +1,7 @@
 """Describe the suggestions for a task: the origin of each value, and the reason."""
 
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.reports.pages import table_page
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.suggestions.account import account, key_table, read_suggestion, source_table
@@ -18,4 +18,4 @@ with write_whole_folder(snakemake.output.pages) as folder:
     write_text(folder / "sources.html", sources)
     keys = table_page(f"suggested pipelines for {task}", key_table(suggestions), f"{task}-pipelines.csv")
     write_text(folder / "pipelines.html", keys)
-say(text)
+print_line(text)

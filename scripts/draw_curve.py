@@ -4,7 +4,7 @@ from mml_lib.evaluation.comparisons.curve_table import as_text, curve_table
 from mml_lib.evaluation.comparisons.power_law import fit_all, fit_table, sentences
 from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.question_figures import draw_curves
 from mml_lib.steps.open_step import open_step
@@ -24,4 +24,4 @@ with write_whole_folder(snakemake.output.plots) as folder:
     write_text(folder / "curve_table.html", table_page(f"curve of {name}", curve, f"{name}.csv"))
     if axis["counted"]:
         write_text(folder / "power_law_table.html", table_page(f"power law of {name}", fits, f"{name}-fit.csv"))
-say("\n".join([as_text(curve, axis["label"]), *sentences(laws)]))
+print_line("\n".join([as_text(curve, axis["label"]), *sentences(laws)]))

@@ -3,7 +3,7 @@
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.explanations.explanation_maps import write_maps
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.explanation_step import explain_best_run
 from mml_lib.steps.open_step import open_step
 
@@ -18,4 +18,4 @@ write_text(snakemake.output.table, explained.table().to_csv(index=False))
 with write_whole_folder(snakemake.output.figures) as folder:
     explained.draw(folder)
 images, methods = len(explained.explanations), ", ".join(explained.methods) or "no method"
-say(f"{snakemake.output.figures}: {images} images of run {explained.run}, by {methods}")
+print_line(f"{snakemake.output.figures}: {images} images of run {explained.run}, by {methods}")

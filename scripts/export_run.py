@@ -2,7 +2,7 @@
 
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.evaluation.network_metrics import NetworkMetrics
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.predictions.predictions import read_predictions
 from mml_lib.steps.deployment_step import chosen_predictor, export_folder
 from mml_lib.steps.open_step import open_step
@@ -32,4 +32,4 @@ differences = export_folder(
 )
 
 largest = max(differences.values())
-say(f"{snakemake.output.export}: largest difference from the stored predictions {largest:.1g}")
+print_line(f"{snakemake.output.export}: largest difference from the stored predictions {largest:.1g}")

@@ -6,7 +6,7 @@ from mml_lib.audit.image_measures import ImageMeasures
 from mml_lib.audit.near_duplicates import find_near_duplicates
 from mml_lib.audit.neighbours import Neighbours
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
@@ -21,4 +21,4 @@ table = duplicate_table(task, pairs)
 
 write_text(snakemake.output.duplicates, table.to_csv(index=False))
 across = int((table["relation"] == "across splits").sum())
-say(f"{task.name}: {len(table)} pairs of near duplicates, {across} of them across splits")
+print_line(f"{task.name}: {len(table)} pairs of near duplicates, {across} of them across splits")

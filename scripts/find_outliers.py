@@ -5,7 +5,7 @@ from mml_lib.audit.audited_task import AuditedTask
 from mml_lib.audit.image_measures import ImageMeasures
 from mml_lib.audit.neighbours import Neighbours
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
@@ -19,4 +19,4 @@ write_text(snakemake.output.outliers, outliers.to_csv(index=False))
 write_text(snakemake.output.faults, faults.to_csv(index=False))
 counts = faults["fault"].value_counts()
 listed = "".join(f", {count} {fault}" for fault, count in counts.items())
-say(f"{task.name}: {len(outliers)} outliers{listed}")
+print_line(f"{task.name}: {len(outliers)} outliers{listed}")

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.resources.consumption import as_lines, as_rows
 
@@ -12,4 +12,4 @@ used = snakemake.params.used
 table = pd.DataFrame(as_rows(used))
 
 write_text(snakemake.output.table, table.to_csv(index=False))
-say("\n".join([*as_lines(used), snakemake.params.ahead]))
+print_line("\n".join([*as_lines(used), snakemake.params.ahead]))

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say, warn
+from mml_lib.machine.terminal import print_line, warn
 from mml_lib.reports.task_figures import draw_overview
 from mml_lib.reports.task_table import as_text, label_table, task_table
 from mml_lib.steps.open_step import open_step
@@ -22,9 +22,9 @@ labels = label_table([task.header for task in tasks])
 
 write_text(snakemake.output.table, table.to_csv(index=False))
 write_text(snakemake.output.labels, labels.to_csv(index=False))
-say(as_text(table))
+print_line(as_text(table))
 if len(labels):
-    say(f"\nentries of labels\n{labels.to_string(index=False)}")
+    print_line(f"\nentries of labels\n{labels.to_string(index=False)}")
 for task in tasks:
     for line in one_sided_labels(task.header):
         warn(line)

@@ -5,7 +5,7 @@ from mml_lib.evaluation.ensembles.ensemble_storage import Member
 from mml_lib.evaluation.ensembles.final import calibrate_ensemble, ensemble_notes
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.predictions.predictions import weighed
 from mml_lib.steps.compared_predictions import read_compared_predictions
 from mml_lib.steps.open_step import open_step
@@ -26,6 +26,6 @@ ensemble = select_ensemble(step.task, runs, pooled, options, groups)
 if options.calibrate:
     ensemble = calibrate_ensemble(ensemble, runs, pooled, groups)
 for note in ensemble_notes(ensemble, runs, pooled):
-    say(note)
+    print_line(note)
 
 ensemble.write(snakemake.output.ensemble)

@@ -3,7 +3,7 @@
 from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup, find_outdated
 from mml_lib.files.stored import json_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
@@ -14,4 +14,4 @@ held = backup.hold_data()
 rewritten = backup.upgrade()
 
 write_text(snakemake.output.report, json_text("backup_report", {"rewritten": rewritten}))
-say(f"rewrote {rewritten} files in the present formats; what they were is in {backup.list_path.parent}")
+print_line(f"rewrote {rewritten} files in the present formats; what they were is in {backup.list_path.parent}")

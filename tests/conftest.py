@@ -66,5 +66,5 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The warnings that a test prints."""
     lines: list[str] = []
     monkeypatch.setattr(terminal, "_printed_warnings", set())
-    monkeypatch.setattr(terminal, "say", lines.append)
+    monkeypatch.setattr(terminal, "print_line", lines.append)
     return lines

@@ -26,7 +26,7 @@ from mml_lib.engine.retraining import refuse_retraining
 from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.machine import slurm
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.machine.warm_start import launch_relay, launch_warm_process
 from mml_lib.studies.resources.consumption import as_lines, consumption
 from mml_lib.studies.resources.forecast import Forecast
@@ -74,7 +74,7 @@ def start_run(study: Study, dag: "DAG") -> None:
             start_again(dag)
         for path in paths:
             remove(path, root=path.parent)
-        say(f"planning again without unfinished outputs of a killed step: {', '.join(map(str, paths))}")
+        print_line(f"planning again without unfinished outputs of a killed step: {', '.join(map(str, paths))}")
         start_again(dag)
     keep_jobs_without_state()
     submit_after_outage(slurm.queued)
@@ -92,7 +92,7 @@ def start_run(study: Study, dag: "DAG") -> None:
     outputs = [output for job in jobs for output in job.output if not is_flagged(output, "temp")]
     missing = {os.path.relpath(path, root) for path in outputs if path.startswith(root) and not os.path.exists(path)}
     if not study.claims.take(missing):
-        say("planning again with new data of another study")
+        print_line("planning again with new data of another study")
         start_again(dag)
     compare_before_training(study.rule_names, dag)
 

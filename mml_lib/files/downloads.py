@@ -21,7 +21,7 @@ from tqdm import tqdm
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.progress import progress
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 
 CHUNK = 2**16
 """Number of bytes read at once; as many are lost if a connection is reset."""
@@ -219,7 +219,7 @@ def write_pin(pin: Path, url: str, sha256: str) -> None:
     """Record the SHA-256 of a first download."""
     pin.parent.mkdir(parents=True, exist_ok=True)
     write_text(pin, json.dumps({"url": url, "sha256": sha256}, indent=1) + "\n")
-    say(
+    print_line(
         f"{url}: no checksum is published; MML trusts this first download, and later ones must have its SHA-256 "
         f"{sha256} ({pin})"
     )

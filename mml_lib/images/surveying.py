@@ -23,7 +23,7 @@ from mml_lib.images.mask_files import read_mask, survey_mask
 from mml_lib.images.orientation import SIDEWAYS
 from mml_lib.images.readers import Header, Picture, read_header, read_samples
 from mml_lib.images.readers.reading import reader_of
-from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.terminal import print_line, summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.channel_files import ChannelFiles, ImageFile
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
@@ -260,7 +260,7 @@ def _choose_conversion(
         conversion = choose_conversion([survey.channels for survey in surveys], extents, images, histogram, histograms)
     except MMLError as error:
         raise MMLError(f"{dataset.name}: {error}") from error
-    say(f"{dataset.name}: {describe(conversion, extents, len(surveys) - len(extents))}")
+    print_line(f"{dataset.name}: {describe(conversion, extents, len(surveys) - len(extents))}")
     return conversion
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mml_lib.errors import MMLError
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Claims:
         except OSError as error:
             raise MMLError(f"the data path {self.root} cannot be written ({error.strerror})") from error
         for holder, path in claimed.items():
-            say(f"waiting for {self.root / path}, which {holder} writes")
+            print_line(f"waiting for {self.root / path}, which {holder} writes")
         while claimed:
             time.sleep(0.2)
             with self._lock():

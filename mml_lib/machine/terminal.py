@@ -14,7 +14,7 @@ _printed_warnings: set[str] = set()
 _subjects: list[str] = []
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a text to the terminal of the study and to the log of the step."""
     print(text, file=sys.__stdout__, flush=True)
     if sys.stdout is not sys.__stdout__:
@@ -46,7 +46,7 @@ def warn(text: str) -> None:
     _printed_warnings.add(line)
     has_log = sys.stdout is not sys.__stdout__
     if len(_printed_warnings) <= MAX_WARNINGS or not has_log:
-        say(line)
+        print_line(line)
         return
     print(line)
     if len(_printed_warnings) == MAX_WARNINGS + 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mml_lib.machine.locks import hold_file
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
@@ -44,7 +44,7 @@ def last_checkpoint(folder: Path, problem_of: Callable[[Path], str | None] = lam
         problems.append(f"{path} {problem}")
     if problems:
         start = f"continues from the previous one, {usable.name}" if usable else "starts from the beginning"
-        say(f"{'; '.join(problems)}: this training {start}")
+        print_line(f"{'; '.join(problems)}: this training {start}")
     return usable
 
 

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import print_line
 from mml_lib.training.checkpoint_files import checkpoints_of
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Requeue(Callback):
     def _handle_termination(self, number: int, frame: FrameType | None) -> NoReturn:
         state = slurm.state_of(self.job)
         if state not in REQUEUEABLE:
-            say(f"SLURM is ending job {self.job} ({state.lower()}): this training ends, too")
+            print_line(f"SLURM is ending job {self.job} ({state.lower()}): this training ends, too")
             sys.exit(128 + number)
         self._requeue()
 
@@ -128,5 +128,5 @@ class Requeue(Callback):
                 f"SLURM job {self.job} was stopped, and SLURM does not requeue it; submit with slurm-requeue: true"
             )
         latest = self._latest[0].stem if self._latest else "other steps"
-        say(f"stopped by SLURM: job {self.job} returns to the queue after {latest}")
+        print_line(f"stopped by SLURM: job {self.job} returns to the queue after {latest}")
         sys.exit(128 + signal.SIGTERM)

@@ -46,7 +46,7 @@ class Steps:
         self.number: dict[str, int] = defaultdict(int)
         self._step: Any = None
         terminal = importlib.import_module("mml_lib.machine.terminal")
-        terminal.say = lambda *_: None
+        terminal.print_line = lambda *_: None
         module = types.ModuleType("mml_lib.steps.open_step")
         module.open_step = lambda snakemake, warm=False: self._step
         sys.modules["mml_lib.steps.open_step"] = module

@@ -18,7 +18,7 @@ from urllib.request import getproxies
 from mml_lib.config.reading.scalars import flow_text
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.terminal import print_line, summarized, warn
 from mml_lib.machine.warm_start import FOLDER
 from mml_lib.pipelines.digests import canonical_json
 from mml_lib.pipelines.pipeline import Pipeline
@@ -187,7 +187,7 @@ def run_check(study: "Study", kind: str, contents: Sequence[Mapping[str, Any]], 
         environment.pop(FOLDER, None)  # its steps run on other machines
     if pretrained and not reaches_hub():
         environment["HF_HUB_OFFLINE"] = "1"  # the client of the hub would retry for a minute
-    say(f"checking {len(contents)} {kind if len(contents) != 1 else kind[:-1]} before anything runs")
+    print_line(f"checking {len(contents)} {kind if len(contents) != 1 else kind[:-1]} before anything runs")
     process = subprocess.Popen(
         [sys.executable, "-m", MODULE],
         env=environment,

@@ -6,7 +6,7 @@ from typing import Any
 
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.reading import reader_of
-from mml_lib.machine.terminal import say, warn
+from mml_lib.machine.terminal import print_line, warn
 from mml_lib.tasks.creators.creator_registry import read_metadata
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.metadata import AGE, HEADER_PREFIX, OLDEST, Column, ages_in_years, header_columns
@@ -65,7 +65,9 @@ def _ages(column: Column, name: str) -> Column:
     oldest = sum(age == str(OLDEST) for age in ages.values())
     unread = sum(bool(column[id_]) and not age for id_, age in ages.items())
     if oldest:
-        say(f"{name}: {oldest:,} of {len(ages):,} images have an age of {OLDEST} years or more, written as {OLDEST}")
+        print_line(
+            f"{name}: {oldest:,} of {len(ages):,} images have an age of {OLDEST} years or more, written as {OLDEST}"
+        )
     if unread:
         warn(f"{name}: {unread:,} of {len(ages):,} images have no age in {AGE} that DICOM knows, and are left out")
     return ages

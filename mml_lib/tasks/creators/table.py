@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.terminal import print_line, summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.column_names import TARGETS, ColumnText
@@ -241,7 +241,7 @@ def table(
     options = TableOptions(task_type, columns, separator, missing, encoding, filter, unknown, uncertain)
     read = read_table(only_file(path, ".csv", "csv"), options)
     if filter is not None:
-        say(f'{read.columns.file}: filter: "{filter}" keeps {len(read.samples):,} of {read.num_rows:,} rows')
+        print_line(f'{read.columns.file}: filter: "{filter}" keeps {len(read.samples):,} of {read.num_rows:,} rows')
     for line in read.warnings(options):
         warn(line)
     return read.delivery

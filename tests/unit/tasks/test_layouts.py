@@ -18,7 +18,7 @@ from tests.support.plans import check_plan, deliver
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr("mml_lib.tasks.creators.folders.image_folder.say", lines.append)
+    monkeypatch.setattr("mml_lib.tasks.creators.folders.image_folder.print_line", lines.append)
     return lines
 
 

@@ -83,7 +83,7 @@ def test_a_row_that_an_unquoted_comma_shifts_is_not_left_out(tmp_path: Path):
 
 def test_kept_rows_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     lines: list[str] = []
-    monkeypatch.setattr("mml_lib.tasks.creators.table.say", lines.append)
+    monkeypatch.setattr("mml_lib.tasks.creators.table.print_line", lines.append)
     read(tmp_path, TABLE, filter="age > 0")
     assert mentions(lines[0], '"age > 0"', "2 of 3 rows")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.errors import MMLError
-from mml_lib.machine.terminal import say, summarized
+from mml_lib.machine.terminal import print_line, summarized
 from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.annotated.annotated_images import AnnotatedImage, occurring, of_classes
 from mml_lib.tasks.creators.folders.path_layout import PathLayout, fold_numbers
@@ -181,7 +181,7 @@ def report_unmatched(images: Sequence[AnnotatedImage], kept: Sequence[AnnotatedI
     """Print the images that a layout leaves out."""
     ids = {image.sample.id for image in kept}
     if others := [image.sample.id for image in images if image.sample.id not in ids]:
-        say(
+        print_line(
             f"layout: {len(others):,} of {len(images):,} images do not match '{layout}' and are left out: "
             f"{summarized(others)}"
         )

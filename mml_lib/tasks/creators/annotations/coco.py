@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.errors import MMLError, nearest
-from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.terminal import print_line, summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.annotated.annotated_images import (
     AnnotatedImage,
@@ -322,5 +322,5 @@ def coco(
     delivery = annotated_delivery(data.images, options.kind, data.categories)
     if TASK_TYPES[options.kind].has_masks:
         empty = sum(not image.annotations for image in data.images)
-        say(f"{path}: masks of {len(data.images):,} images are drawn, {empty:,} of them without annotations")
+        print_line(f"{path}: masks of {len(data.images):,} images are drawn, {empty:,} of them without annotations")
     return delivery

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.errors import MMLError, nearest
-from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.terminal import print_line, summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
@@ -283,19 +283,20 @@ class _Folders:
         """Print the numbers of files that options leave out and keep."""
         for pattern, count in self._excluded().items():
             if count:
-                say(f"{self.root}: exclude: '{pattern}' leaves out {count:,} files or folders")
+                print_line(f"{self.root}: exclude: '{pattern}' leaves out {count:,} files or folders")
             else:
                 warn(f"{self.root}: exclude: '{pattern}' matches no file and no folder; correct it, or leave it out")
         if self.options.classes is not None:
-            say(f"{self.root}: classes: {len(samples):,} images are kept")
+            print_line(f"{self.root}: classes: {len(samples):,} images are kept")
         if self.options.leaves_targets_out:
             count = sum(sample.split == "unlabelled" for sample in samples)
-            (say if count else warn)(f"{self.root}: unknown: {count:,} of {len(samples):,} images are unlabelled")
+            report = print_line if count else warn
+            report(f"{self.root}: unknown: {count:,} of {len(samples):,} images are unlabelled")
         if (layout := self.options.path_layout) is not None:
             names = [os.path.relpath(file, self.root) for file in self._files(self.root)]
             matches = layout.read(names)
             if others := [name for name in names if name not in matches]:
-                say(
+                print_line(
                     f"{self.root}: layout: {len(others):,} of {len(names):,} images do not match '{layout.text}' and "
                     f"are left out: {summarized(others)}"
                 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mml_lib.errors import MMLError
-from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.terminal import print_line, summarized, warn
 from mml_lib.tasks.creators.indicators import CellValue, PartialLabels
 from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.missing import is_missing
@@ -49,6 +49,6 @@ def report_unknown(where: str, unknown: Sequence[CellValue], names: Sequence[str
         count: images with an unknown class.
         total: all images.
     """
-    say(f"{where}: unknown: {count:,} of {total:,} images have an unknown class")
+    print_line(f"{where}: unknown: {count:,} of {total:,} images have an unknown class")
     if unused := [value for value in unknown if not any(is_unknown_class(name, [value]) for name in names)]:
         warn(f"{where}: unknown: no image has {summarized(map(repr, unused))}; correct it, or leave it out")
