@@ -130,7 +130,7 @@ onsuccess:
 
 onerror:
     report_usage(study, workflow.dag)
-    summary = failures.summary(workflow.scheduler.failed)
+    summary = failures.summary(workflow.scheduler.failed, screen.is_interrupted)
     print(summary, file=sys.stderr)
     screen.end(succeeded=False)
     notify_of_end(study, workflow.dag, succeeded=False, text=summary)

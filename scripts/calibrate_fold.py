@@ -26,9 +26,8 @@ if split == "val":
 
 if calibration.method != method:
     network = f"run {step.run}, fold {step.fold} of {step.task}"
-    print_line(
-        f"warning: {network} predicts the same for all validation samples: {split} is not calibrated; train it with other settings"
-    )
+    problem = f"predicts the same for all validation samples, so {split} is not calibrated"
+    print_line(f"warning: {network} {problem}; train it with other settings")
 
 calibrated[split].write(snakemake.output.calibrated)
 write_text(snakemake.output.calibration, json_text("calibration", asdict(calibration)))

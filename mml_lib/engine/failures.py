@@ -66,11 +66,12 @@ class Failures(logging.Handler):
             else:
                 self._messages.setdefault(record.thread, []).append(text)
 
-    def summary(self, failed: Iterable[Any]) -> str:
+    def summary(self, failed: Iterable[Any], is_interrupted: bool = False) -> str:
         """Return the summary of failed steps. Steps of one rule that fail for the same reason may share a line.
 
         Args:
             failed: jobs of Snakemake, and groups of them.
+            is_interrupted: the run has ended before all other steps were done.
         """
         steps = [step for job in failed for step in (failed_steps(job) if job.is_group() else [job])]
         groups: dict[tuple[str, str], list[tuple[Any, str]]] = {}
@@ -87,7 +88,8 @@ class Failures(logging.Handler):
         if not lines:
             return ""
         count = f"{len(steps)} steps" if len(steps) > 1 else "1 step"
-        return "\n".join([f"failed: {count}; all steps that do not depend on them are done", *lines])
+        others = "the run was interrupted" if is_interrupted else "all steps that do not depend on them are done"
+        return "\n".join([f"failed: {count}; {others}", *lines])
 
     def cause(self, step: Any) -> str:
         """Return the cause of a failure and the paths of its logs, in one line.

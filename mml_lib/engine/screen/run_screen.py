@@ -83,6 +83,7 @@ class RunScreen(logging.Handler):
         self.progress = progress
         self.failures = failures
         self.is_running = self.is_interrupted = self.is_terminated = False
+        self._repeated: set[str] = set()
         self.setFormatter(formatter)
 
     def emit(self, record: Any) -> None:
@@ -114,9 +115,15 @@ class RunScreen(logging.Handler):
         elif record.getMessage().startswith(INTERRUPTIONS):
             self.is_interrupted = True
             self.is_terminated = self.is_terminated or record.getMessage().startswith(TERMINATED)
-            self.printer.print(record.getMessage())
+            self._print_once(record.getMessage())
         elif not self.is_running and not event and not record.getMessage().startswith(SKIPPED_MESSAGES):
             self.printer.print(self.format(record))  # reports, summaries and other output without a run
+
+    def _print_once(self, message: str) -> None:
+        """Print a message that Snakemake logs several times."""
+        if message not in self._repeated:
+            self._repeated.add(message)
+            self.printer.print(message)
 
     def _warn(self, record: Any) -> None:
         """Print a warning or an error. The cause of a failed step is printed with the step."""
@@ -200,6 +207,11 @@ class Screen:
         if callable(previous):
             previous(number, frame)
 
+    @property
+    def is_interrupted(self) -> bool:
+        """True if the user has interrupted the run."""
+        return self.handler is not None and self.handler.is_interrupted
+
     def start(self) -> None:
         """Start the live view and the file with the state of the run, after all checks have passed."""
         if self.state is None or self.workflow.touch:
@@ -268,7 +280,7 @@ class Screen:
         if succeeded:
             self.print_outcome()
         elif not self.is_silent:
-            reason = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
+            reason = "interrupted" if self.is_interrupted else "not finished"
             command = shlex.join(["snakemake", *sys.argv[1:]])
             logs = ", ".join(map(os.path.relpath, self.workflow.logger_manager.get_logfile()))
             print(f"{reason}; finished steps are kept, and this command continues: {command}", file=sys.stderr)

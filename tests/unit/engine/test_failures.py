@@ -87,3 +87,9 @@ def test_many_failures_of_one_cause_are_one_line(failures: Failures):
         "  train_fold fold=0 and 29 more like it: it could not be submitted: no account",
         "  train_fold fold=30: it could not be submitted: no node",
     ]
+
+
+def test_an_interrupted_run_does_not_claim_that_other_steps_are_done(failures: Failures):
+    failures.emit(failed(0, "Job submission failed with exception: no account" + BOILERPLATE))
+    (first, _) = failures.summary([step(0, fold=0)], is_interrupted=True).splitlines()
+    assert first == "failed: 1 step; the run was interrupted"

@@ -189,7 +189,7 @@ SEGMENTATION: dict[str, tuple[dict[str, Any], str, str]] = {
     "decoder that does not fit": (
         {"decoder": {"preset": "unet_small", "decoder_channels": [8, 4]}},
         "decoder.decoder_channels",
-        "levels",
+        "one for each level",
     ),
     "argument of a decoder": (
         {"decoder": {"preset": "unet_small", "atention": 1}},

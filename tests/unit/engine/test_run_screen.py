@@ -139,6 +139,13 @@ def test_chatter_is_left_to_the_log_and_warnings_are_printed(run: Run):
     assert run.lines == ["the file system is slow"]
 
 
+def test_an_interruption_that_snakemake_logs_several_times_is_printed_once(run: Run):
+    for _ in range(3):
+        run.logger.info("Will exit after finishing currently running jobs (scheduler).")
+    run.logger.info("Terminating processes on user request, this might take some time.")
+    assert [line.split(" ")[0] for line in run.lines] == ["Will", "Terminating"]
+
+
 def test_other_errands_than_a_run_keep_the_messages_of_snakemake(run: Run):
     handler = run.logger.handlers[-1]
     handler.is_running = False

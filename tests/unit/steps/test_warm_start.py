@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -118,9 +119,16 @@ def fork_of(step: subprocess.Popen) -> psutil.Process:
     return psutil.Process(int(step.stdout.readline()))
 
 
+def catches(pid: int, number: int) -> bool:
+    (mask,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def test_signal_to_a_step_reaches_its_fork(environment: dict[str, str], tmp_path: Path):
     step = start(environment, tmp_path, CATCH)
     fork_of(step)
+    while not catches(step.pid, signal.SIGTERM):  # the fork may print before the step forwards signals
+        time.sleep(0.01)
     step.send_signal(signal.SIGTERM)
     assert step.wait(10) == 143
 
@@ -333,6 +341,7 @@ def test_folder_of_a_killed_process_is_removed_when_its_snakemake_has_ended(kill
 
 LIGHT = """
 import os
+import re
 from mml_lib.machine.locks import name_supervisor
 from mml_lib.machine.warm_start import launch_relay, launch_warm_process, offer_warm_start, run_in_fork
 

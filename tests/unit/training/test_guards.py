@@ -176,7 +176,7 @@ def test_lack_of_memory_in_prediction_names_the_batch_and_what_to_change(images:
     data = MMLDataModule(images, 0, Sampling(batch_size=4), seed=0)
     words = (
         "^out of memory on cpu in predicting by the network of t with a batch of 4 images of 32×32; free memory that "
-        "others use, or lower sampling.batch_size, which makes a new run$"
+        "other processes use, or lower sampling.batch_size, which makes a new run$"
     )
     with pytest.raises(MMLError, match=words):
         predict(model, data.ordered("val"), images.samples["id"][images.select("val", 0)], torch.device("cpu"))
