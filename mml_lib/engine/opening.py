@@ -27,6 +27,7 @@ from mml_lib.engine.patches import (
     chain_hooks,
     check_scripts_once,
     checksum_inputs_once,
+    compare_inputs_below,
     read_flags_directly,
     reuse_wildcards,
     run_scripts_directly,
@@ -34,6 +35,7 @@ from mml_lib.engine.patches import (
     skip_pandas_import,
     start_scripts_warm,
 )
+from mml_lib.engine.recorded_inputs import is_same_below
 from mml_lib.engine.scheduler_patches import end_on_sigterm, select_in_order, set_timers_at_limit
 from mml_lib.engine.step_order import StepOrder
 from mml_lib.engine.warm_scripts import run_script
@@ -99,6 +101,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
     chain_hooks(workflow, module_name(workflow))
     _speed_up_snakemake()
+    compare_inputs_below(partial(is_same_below, study.fm.artefacts_below))
     # Steps import this installation of the library, also in an environment that Snakemake deploys for them. The warm
     # process of a job must have the same PYTHONPATH as its steps: it is set before the process starts.
     folders = [str(LIBRARY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

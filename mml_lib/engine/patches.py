@@ -223,6 +223,27 @@ def checksum_inputs_once() -> None:
     PersistenceBase.finished, _IOFile.checksum = record_finished, checksum_once
 
 
+def compare_inputs_below(is_same: Callable[[list[str], list[str]], bool]) -> None:
+    """Have Snakemake accept the inputs of a finished step after the data root moved, or is written in another way.
+
+    It compares paths as text, and would train all networks again. Each call adds a comparison: an outer pipeline may
+    contain several studies. This can go when Snakemake compares the inputs of
+    its records by more than their paths.
+
+    Args:
+        is_same: returns True if recorded paths, which differ from the paths of a step's inputs, name the same inputs.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    has_changed = PersistenceBase._input_changed
+
+    @functools.wraps(has_changed)
+    def input_changed(persistence: Any, job: "Job", file: Any = None) -> bool:
+        return has_changed(persistence, job, file) and not is_same(persistence.input(file), persistence._input(job))
+
+    PersistenceBase._input_changed = input_changed
+
+
 def start_scripts_warm() -> None:
     """Start scripts in the warm process before their first import, which saves each step half a second.
 

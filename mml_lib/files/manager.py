@@ -4,7 +4,7 @@ import contextlib
 import glob
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -271,6 +271,18 @@ class MMLFileManager:
     def dropped_keys(self) -> set[str]:
         """Keys whose artefacts Snakemake removes after their last consumer."""
         return {item.key for item in self.templates() if self.remove.get(item.key) or item.temporary}
+
+    @property
+    def artefacts_below(self) -> dict[Path, Callable[[str], bool]]:
+        """For the roots of data and of projects: a function that returns True if a path below it is of an artefact."""
+
+        def is_of(root: str, path: str) -> bool:
+            return any(template.read(path) is not None for template in self.templates(root=root))
+
+        return {
+            self.data_path: lambda path: is_of("DATA_PATH", path),
+            self.results_path: lambda path: is_of("PROJ_PATH", path.partition("/")[2]),
+        }
 
     def log(self, rule: str, key: str) -> str:
         """Return the pattern of the log files of a rule that makes artefacts of `key`."""

@@ -76,3 +76,31 @@ def test_a_study_that_was_moved_without_them_goes_on(copy: Workplace):
     kept = {Path(str(path).replace("/tiny/", "/renamed/")): time for path, time in trained.items()}
     assert now.items() >= kept.items()
     assert len(now) == 3 + 2 + 1 + 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("spelling", ["absolute", "symlink", "moved"])
+def test_a_study_whose_data_root_is_written_in_another_way_has_nothing_to_do(copy: Workplace, spelling: str):
+    data = {"absolute": copy.folder / "data", "symlink": Path("linked"), "moved": Path("far/images")}[spelling]
+    if spelling == "symlink":
+        (copy.folder / data).symlink_to("data")
+    if spelling == "moved":
+        (copy.folder / "far").mkdir()
+        shutil.move(copy.folder / "data", copy.folder / data)
+    there = TINY | {"paths": {"data": str(data)}}
+    copy.write(there)
+    assert copy.planned() == {}
+
+    copy.write(there | {"tasks": {"stripes": TINY["tasks"]["stripes"] | {"folds": 3}}})
+    assert copy.planned()["train_fold"] == 3
+    copy.write(there)
+    record = next(path for path in copy.files(".snakemake/metadata/*") if b'"rule":"train_fold"' in squeezed(path))
+    text = record.read_text()
+    task = next((copy.folder / data).glob("TASKS/stripes/*.json")).stem
+    assert task in text
+    record.write_text(text.replace(task, "0123abcd"))
+    assert copy.planned("--config", "retrain=true")["train_fold"] == 1
+
+
+def squeezed(path: Path) -> bytes:
+    return path.read_bytes().replace(b" ", b"")

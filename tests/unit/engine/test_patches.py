@@ -320,3 +320,26 @@ def test_snakemake_still_computes_a_checksum_of_each_input_for_each_output(
     assert finish_step() == (2, recorded)
     patches.checksum_inputs_once()
     assert finish_step() == (1, recorded)
+
+
+def test_snakemake_still_compares_the_inputs_of_its_records_as_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PersistenceBase, "_input_changed", inspect.unwrap(PersistenceBase._input_changed))
+    persistence = MagicMock(record_format_version=lambda file: 6, input=lambda file: ["data/a"])
+    compared: list[tuple[list[str], list[str]]] = []
+
+    def is_same(recorded: list[str], inputs: list[str]) -> bool:
+        compared.append((recorded, inputs))
+        return inputs == ["/data/a"]
+
+    def changes() -> list[bool]:
+        answers = []
+        for inputs in (["data/a"], ["/data/a"], ["data/b"]):
+            persistence._input.return_value = inputs
+            answers.append(PersistenceBase._input_changed(persistence, MagicMock(), "output"))
+        return answers
+
+    assert changes() == [False, True, True]
+    patches.compare_inputs_below(is_same)
+    patches.compare_inputs_below(lambda recorded, inputs: False)  # of another study in the same outer pipeline
+    assert changes() == [False, False, True]
+    assert compared == [(["data/a"], ["/data/a"]), (["data/a"], ["data/b"])]
