@@ -61,8 +61,15 @@ class _GpuState:
 
 
 def own_share() -> int:
-    """Return the MB of a GPU that this step may use; 0 for whole GPUs and steps without GPUs."""
-    return int(os.environ.get(SHARE, 0))
+    """Return the MB of a GPU that this step may use; 0 for whole GPUs and steps without GPUs.
+
+    Raises:
+        MMLError: the environment variable is no number.
+    """
+    value = os.environ.get(SHARE) or "0"
+    if not value.isdecimal():
+        raise MMLError(f"the environment variable {SHARE} is a number of MB, not '{value}'; unset it")
+    return int(value)
 
 
 def lease_gpus(number: int, mem_mb: int | None, timeout: float, report: Callable[[str], None]) -> list[Gpu]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from mml_lib.errors import MMLError
 from mml_lib.evaluation.run_labels import MARK
 
 MOST_ROWS = 8
@@ -70,8 +71,7 @@ def summary_rows(path: Path, main_metrics: Mapping[str, str]) -> list[OutcomeRow
         path: the file.
         main_metrics: main metric by task. The default is the first metric of the file.
     """
-    with open(path, encoding="utf-8", newline="") as file:
-        entries = [entry for entry in csv.DictReader(file) if entry["kind"] == PROCEDURE]
+    entries = _entries(path, PROCEDURE)
     main: dict[tuple[str, str, str], str] = {}
     for entry in entries:
         key = entry["task"], entry["on"], entry["split"]
@@ -98,8 +98,7 @@ def summary_rows(path: Path, main_metrics: Mapping[str, str]) -> list[OutcomeRow
 
 def leaderboard_rows(path: Path, task: str) -> list[OutcomeRow]:
     """Return the procedures and ensembles of a leaderboard, `COMPARISONS/{task}/{mode}/leaderboard.csv`."""
-    with open(path, encoding="utf-8", newline="") as file:
-        entries = [entry for entry in csv.DictReader(file) if entry["kind"] in (PROCEDURE, ENSEMBLE)]
+    entries = _entries(path, PROCEDURE, ENSEMBLE)
     if not entries:
         return []
     suffix = "_among_best"
@@ -120,6 +119,19 @@ def leaderboard_rows(path: Path, task: str) -> list[OutcomeRow]:
         )
         for entry in entries
     ]
+
+
+def _entries(path: Path, *kinds: str) -> list[dict[str, str]]:
+    """Return the rows of some kinds of a file.
+
+    Raises:
+        MMLError: it is no such table.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return [entry for entry in csv.DictReader(file) if entry["kind"] in kinds]
+    except (KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise MMLError(f"{path} is damaged; delete it and run the command again") from error
 
 
 def _number(text: str) -> str:

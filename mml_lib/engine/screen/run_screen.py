@@ -26,6 +26,7 @@ from mml_lib.engine.screen.run_state import TERMINATED, RunState
 from mml_lib.engine.screen.step_progress import Progress, ScreenStep
 from mml_lib.engine.screen.time_left import TimeLeft
 from mml_lib.engine.screen.training_logs import read_epoch
+from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
@@ -259,6 +260,8 @@ class Screen:
         """Return results, places of files, and what to do next."""
         try:
             return outcome(self.study, finished_modes(self.study, self.workflow.dag), self.rules)
+        except MMLError as error:
+            return f"the results cannot be printed: {error}"
         except Exception as error:  # a table that the user has changed must not fail a finished run
             return f"the results cannot be printed: {type(error).__name__}: {error}"
 

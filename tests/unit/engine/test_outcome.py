@@ -11,6 +11,7 @@ import pytest
 
 from mml_lib.engine.screen.outcome import study_command
 from mml_lib.engine.screen.outcome_table import MOST_ROWS, leaderboard_rows, outcome_lines, summary_rows
+from mml_lib.errors import MMLError
 
 ROW = {
     **{"task": "moles", "kind": "procedure", "label": "", "on": "", "split": "test", "metric": "accuracy", "runs": 1},
@@ -120,6 +121,16 @@ def test_leaderboard_has_procedures_and_ensemble(tmp_path: Path):
 )
 def test_further_commands_are_for_the_same_study(line: str, command: str):
     assert study_command("post", command_line=line.split()) == command
+
+
+@pytest.mark.parametrize("content", [b"kind\n\xff\xfe", b"a,b\n1,2\n"], ids=["bytes", "columns"])
+def test_a_damaged_table_is_named_with_what_to_do(content: bytes, tmp_path: Path):
+    path = tmp_path / "train.csv"
+    path.write_bytes(content)
+    with pytest.raises(MMLError, match=rf"{path} is damaged; delete it and run the command again"):
+        summary_rows(path, {})
+    with pytest.raises(MMLError, match="is damaged; delete it"):
+        leaderboard_rows(path, "moles")
 
 
 def test_the_outcome_is_printed_without_pandas():

@@ -18,7 +18,7 @@ from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.inference.prediction import predict
-from mml_lib.machine.leases import SHARE
+from mml_lib.machine.leases import SHARE, own_share
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.checkpoints import WholeCheckpointIO, problem_of
 from mml_lib.training.guards import EVERY, describe_images, is_out_of_memory
@@ -168,6 +168,12 @@ def test_lack_of_a_shared_gpus_memory_names_the_share(tmp_path: Path, images: Ta
     monkeypatch.setenv(SHARE, "700")
     words = r"32×32; raise gpu_mem_mb of its resources \(700 now\), or halve sampling\.batch_size, and"
     refuse(images, tmp_path, Failing(train=3, by="memory"), words, sampling=Sampling(batch_size=4))
+
+
+def test_share_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(SHARE, "abc")
+    with pytest.raises(MMLError, match=rf"{SHARE} is a number of MB, not 'abc'; unset it"):
+        own_share()
 
 
 def test_lack_of_memory_in_prediction_names_the_batch_and_what_to_change(images: TaskStruct):
