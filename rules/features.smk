@@ -30,6 +30,7 @@ rule extract_features:
         candidates=inputs.candidates,
         by=inputs.by,
         parts=inputs.parts,  # FEATURES/{task}/{extractor}-{task_id}-parts
+        code=inputs.code,
     message:
         "extract the features of {wildcards.task} by {wildcards.extractor}"
     script:

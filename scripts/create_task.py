@@ -9,7 +9,7 @@ from mml_lib.tasks.description import TaskDescription, check_created
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.sharing.matching import match_samples
 from mml_lib.tasks.sharing.overlaps import existing_images_twice
-from mml_lib.tasks.sharing.redelivery import deliver_again, deliver_places
+from mml_lib.tasks.sharing.redelivery import check_source_code, deliver_again, deliver_places
 from mml_lib.tasks.sharing.shared_division import divide_images, take_division
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.dividing import Splitting
@@ -22,6 +22,7 @@ params, definition = snakemake.params, snakemake.params.definition
 name = definition["name"]
 manifest = with_digests(Dataset.read(snakemake.input.dataset), snakemake.threads)
 dataset, rows = manifest, list(range(len(manifest.sizes)))
+check_source_code(definition)
 if params.targets:
     with warnings_about(f"tasks.{name}"):
         delivery = deliver_again(params.targets, manifest.folder)

@@ -15,8 +15,8 @@ from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
+from mml_lib.images.packs.pack_names import pack_id
 from mml_lib.search.trials import Trial
-from mml_lib.studies.runs import pack_id
 from mml_lib.studies.study import Study
 from mml_lib.tasks.task_identity import lineage
 

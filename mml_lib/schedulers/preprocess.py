@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from mml_lib.images.packs.pack_names import pack_id
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.studies.runs import pack_id
 
 
 class PreprocessScheduler(AbstractBaseScheduler):

@@ -1,7 +1,7 @@
 """The user's code that decides the result of a step: it must be the code that the step was planned with."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.own_code import changed_modules, code_of, code_of_hooks, code_of_modules, code_of_registered
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TRAINING_RULES = ("train_fold", "tune_fold", "train_trial")
 """Rules that train the pipeline of their input."""
 
-PREDICTION_RULES = ("predict_fold", "predict_other")
+PREDICTION_RULES = ("predict_fold", "predict_other", "compute_fisher")
 """Rules that load a network of the pipeline of their input."""
 
 NETWORK = ("arch", "decoder", "adapters")
@@ -75,14 +75,35 @@ def check_param_code(step: "Step") -> None:
     Raises:
         MMLError: a module has changed.
     """
-    planned: Mapping[str, str] = step.params.get("code") or {}
-    if not planned or "modules" in planned:  # distances: their table states the code of its measure
+    planned: Mapping[str, Any] = step.params.get("code") or {}
+    if "modules" in planned:
+        check_measure_code(step, planned["modules"])
+        return
+    if not planned:
         return
     now = code_of_modules(planned)
     if step.scheduler_class is not None:
         hooks = code_of_hooks(step.scheduler_class, PREDICTING)
         now |= {name: hooks[name] for name in planned if hooks.get(name) == planned[name]}
     if modules := changed_modules(planned, {name: now.get(name, "") for name in planned}):
+        raise MMLError(f"the code of {', '.join(modules)} has changed since planning; run the command again")
+
+
+def check_measure_code(step: "Step", planned: Mapping[str, str]) -> None:
+    """Refuse to compute distances if the user's code of their measure has changed since planning.
+
+    Args:
+        step: step of a measure.
+        planned: digest of each module; empty for a measure of MML.
+
+    Raises:
+        MMLError: a module has changed.
+    """
+    if not planned:
+        return
+    from mml_lib.distances import MEASURES
+
+    if modules := changed_modules(planned, MEASURES[str(step.measure)].code):
         raise MMLError(f"the code of {', '.join(modules)} has changed since planning; run the command again")
 
 

@@ -22,7 +22,7 @@ class Step:
     Attributes:
         input, output, params: files and settings of the rule.
         config: the study, before it is validated.
-        task, eval_task, run, fold: wildcards of these names; `eval_task` defaults to `task`.
+        task, eval_task, run, fold, measure: wildcards of these names; `eval_task` defaults to `task`.
         mode: the wildcard of this name, or the mode of the study.
         threads: number of threads.
         terminal: stream of the terminal; None without one.
@@ -45,6 +45,7 @@ class Step:
         self.task: str | None = wildcards.get("task")
         self.eval_task: str | None = wildcards.get("eval_task", self.task)
         self.run: str | None = wildcards.get("run")
+        self.measure: str | None = wildcards.get("measure")
         fold = wildcards.get("fold")
         self.fold: int | None = None if fold is None else int(fold)
         self.mode: str = wildcards.get("mode") or str(mode_of(self.config, self._folders)["id"])

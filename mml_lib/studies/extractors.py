@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.feature_options import Extraction
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
+from mml_lib.images.packs.pack_names import pack_id
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import code_of, code_of_registered
 from mml_lib.studies.checks.named_parts.target_arguments import check_target
 from mml_lib.studies.checks.network_names import check_network_name
-from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study

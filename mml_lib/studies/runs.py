@@ -8,14 +8,9 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.images.transforms import resolve
-from mml_lib.pipelines.digests import digest
-from mml_lib.pipelines.own_code import code_of
+from mml_lib.images.packs.pack_names import pack_id
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.tasks.task_identity import TaskIdentity
-
-PACK_VERSION = 2
-"""Version of packed images. It is raised when the same images and preprocessing start to give other pixels."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +83,3 @@ class Runs:
 def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the section of a pipeline for a task."""
     return task.definition() | {"pack": pack_id(preprocessing)}
-
-
-def pack_id(preprocessing: Preprocessing) -> str:
-    """Return the folder name of packed images: the preset, and 8 digits of the digest of its transforms."""
-    transforms = resolve(preprocessing)
-    content: dict[str, Any] = {"version": PACK_VERSION, "transforms": transforms}
-    if code := code_of(transforms):
-        content["code"] = code
-    return f"{preprocessing.id}-{digest(content)}"

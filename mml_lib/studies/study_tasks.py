@@ -305,7 +305,8 @@ def _steps_source(
 ) -> dict[str, Any]:
     """Return the parameters of the step that creates a data set."""
     source: dict[str, Any] = {"creator": creator.name, "arguments": dict(arguments)}
-    source |= {"code": creator.code} if creator.code else {}
+    # The code of the plan, not that of now: the step refuses if they differ.
+    source |= {"code": identity["code"]} if "code" in identity else {}
     source |= {"images": options.image_options} if options.image_options else {}
     source |= {"images_alone": True} if "images_alone" in identity else {}
     if "made_by_rule" in identity:

@@ -7,6 +7,7 @@ from typing import Any
 from mml_lib.config.task_options import ARGUMENT, DIVISION, SEPARATOR, Task, is_nested, keeps_division
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.own_code import changed_modules
 from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.argument_checks import check_arguments, check_metadata
 from mml_lib.tasks.creators.creator_registry import Creator, Survey, get_creator, read_metadata
@@ -200,6 +201,26 @@ def _tagged_id(base: str, tag: str, registered: Tag, is_shared: bool) -> str:
     if is_shared:
         content["division"] = SHARED_VERSION
     return digest(content)
+
+
+def check_tag_code(definition: Mapping[str, Any]) -> None:
+    """Refuse to derive a task if the user's code of its last tag is not the code that its id was planned with.
+
+    Args:
+        definition: definition of the task.
+
+    Raises:
+        MMLError: the code has changed.
+    """
+    tag = definition["name"].rpartition(SEPARATOR)[2]
+    registered, _ = parse_tag(tag)
+    ids = [_tagged_id(definition["bases"][-1], tag, registered, is_shared) for is_shared in (False, True)]
+    if registered.code and definition["id"] not in ids:
+        raise MMLError(
+            f"the task {definition['name']} ({definition['id']}) was planned with another version of the tag "
+            f"'{registered.name}': {', '.join(changed_modules(registered.code, {}))} changed; run the command again, "
+            "which makes a new task, or undo the change"
+        )
 
 
 def _is_nested_division(name: str, tag: str) -> bool:

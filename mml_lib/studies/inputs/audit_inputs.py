@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+from mml_lib.images.packs.pack_names import pack_id
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
-from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards

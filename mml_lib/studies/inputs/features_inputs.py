@@ -74,6 +74,10 @@ class FeaturesInputs(RuleInputs):
         tokens = {key: wildcards[key] for key in ("task", "task_id", "extractor")}
         return self.fm.path("feature_parts", **tokens)
 
+    def code(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, str]:
+        """The digests of the user's own code of the backbone, as they were planned."""
+        return self._extractor(wildcards).content.get("code", {})
+
     def _extractor(self, wildcards: "Wildcards") -> Extractor:
         return self.study.extractors.named(wildcards.extractor)
 

@@ -6,8 +6,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mml_lib.files.unpacking import UNPACKED
-from mml_lib.tasks.creators.creator_registry import create
+from mml_lib.tasks.creators.creator_registry import check_creator_code, create
 from mml_lib.tasks.dataset import Delivery
+
+
+def check_source_code(definition: Mapping[str, Any]) -> None:
+    """Refuse to ask a creator for targets or places if its code is not the user's code that the task was planned with.
+
+    Args:
+        definition: definition of the task.
+
+    Raises:
+        MMLError: a module has changed.
+    """
+    if "targets" in definition or "division" in definition:
+        source = definition["source"]
+        check_creator_code(source["creator"], source.get("code", {}), definition["dataset"])
 
 
 def deliver_again(source: Mapping[str, Any], folder: Path, places: bool = False) -> Delivery:

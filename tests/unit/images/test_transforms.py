@@ -12,8 +12,8 @@ from PIL import Image
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
+from mml_lib.images.packs.pack_names import pack_id
 from mml_lib.images.transforms import apply, check_masks_move, draft_size, packed_size, resolve, size_after
-from mml_lib.studies.runs import pack_id
 from tests.support.places import CONFIG
 
 PRESETS = CONFIG / "preprocessing"
