@@ -28,6 +28,7 @@ from mml_lib.engine.patches import (
     check_scripts_once,
     checksum_inputs_once,
     compare_inputs_below,
+    end_interrupted_quietly,
     read_flags_directly,
     reuse_wildcards,
     run_scripts_directly,
@@ -72,6 +73,8 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         config: Snakemake's config. It is replaced by the config of the study: files and values on the library's
             defaults. The config of an outer pipeline stays unchanged; only the global variable `config` is replaced.
     """
+    if workflow.is_main_process:
+        end_interrupted_quietly()
     gc.set_threshold(*GC_THRESHOLD)
     atexit.register(gc.freeze)  # at its end, Python would look for garbage among all objects of the plan
     sources: list[Source] = []

@@ -39,6 +39,24 @@ def _nothing(_: Any) -> dict[str, Any]:
     return {}
 
 
+def end_interrupted_quietly() -> None:
+    """Have Ctrl-C before the first step end Snakemake with one line, and exit status 130 as before.
+
+    Snakemake prints a traceback. This can go when it reports an interruption of its planning itself.
+    """
+    report = sys.excepthook
+    if hasattr(report, "__wrapped__"):
+        return
+
+    @functools.wraps(report)
+    def report_error(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return print("interrupted", file=sys.stderr)
+        return report(kind, error, traceback)
+
+    sys.excepthook = report_error
+
+
 def uses_own_machine() -> bool:
     """Return True if the command line leaves executor and number of cores to the default profile.
 

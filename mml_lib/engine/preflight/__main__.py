@@ -7,6 +7,7 @@ in a fork of the warm process. It uses no GPU and writes no file.
 import json
 import logging
 import os
+import signal
 import sys
 import warnings
 from functools import partial
@@ -58,4 +59,7 @@ def answer(request: dict[str, Any], answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # Ctrl-C reaches all processes of the terminal; Snakemake reports it
+        sys.exit(128 + signal.SIGINT)

@@ -6,6 +6,7 @@ That hooks of modules are ignored is tested in `test_outer_pipeline.py`.
 import asyncio
 import hashlib
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -343,3 +344,30 @@ def test_snakemake_still_compares_the_inputs_of_its_records_as_text(monkeypatch:
     patches.compare_inputs_below(lambda recorded, inputs: False)  # of another study in the same outer pipeline
     assert changes() == [False, False, True]
     assert compared == [(["data/a"], ["/data/a"]), (["data/a"], ["data/b"])]
+
+
+INTERRUPTED_PLAN = """
+import sys
+import snakemake.cli
+from mml_lib.engine import patches
+
+def plan(*_):
+    raise KeyboardInterrupt
+
+snakemake.cli.args_to_api = plan
+for _ in range(int(sys.argv.pop(1))):
+    patches.end_interrupted_quietly()
+snakemake.cli.main(["--cores", "1", "--profile", "none"])
+"""
+
+
+def test_snakemake_still_prints_a_traceback_of_an_interrupted_plan(tmp_path: Path):
+    def end(calls: int) -> tuple[int, list[str]]:
+        command = [sys.executable, "-c", INTERRUPTED_PLAN, str(calls)]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        return process.returncode, process.stderr.splitlines()
+
+    status, lines = end(0)
+    assert "Traceback (most recent call last):" in lines
+    assert end(2) == (status, ["interrupted"])
