@@ -46,9 +46,7 @@ from mml_lib.errors import MMLError, nearest
 
 def _enough_for_percentiles(resamples: int) -> int:
     if 0 < resamples < 100:
-        raise ValueError(
-            f"{resamples} resamples are too few for a 95 % interval; set 100 or more, or 0 for no intervals"
-        )
+        raise ValueError(f"{resamples} resamples are too few for a 95 % interval; set 100 or more, or 0 for none")
     return resamples
 
 
@@ -61,9 +59,7 @@ def _existing_file(path: Path) -> Path:
 def _variable(name: str) -> str:
     """Refuse a value that is not the name of an environment variable, without repeating it: it may be a secret URL."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
-        raise ValueError(
-            "the value is not the name of an environment variable; export the URL as one and write its name"
-        )
+        raise ValueError("the value is not the name of an environment variable; export the URL, and write its name")
     return name
 
 

@@ -43,11 +43,8 @@ def check_training_code(step: "TrainingStep") -> None:
     Raises:
         MMLError: a module has changed.
     """
-    if modules := changed_modules(step.pipeline.code, _code_now(step)):
-        raise MMLError(
-            f"run {step.run} of {step.task}: the code of {', '.join(modules)} has changed since planning; "
-            "run the command again, which trains a new run"
-        )
+    network = f"run {step.run} of {step.task}: "
+    refuse_changes(step.pipeline.code, _code_now(step), network, remedy=", which trains a new run")
 
 
 def check_network_code(step: "TrainingStep") -> None:
@@ -61,12 +58,12 @@ def check_network_code(step: "TrainingStep") -> None:
         return
     sections = {name: content.get(name) for name in NETWORK}
     names = planned.keys() & {**code_of(sections), **code_of_registered(content["arch"].get("name"))}.keys()
-    now = _code_now(step) if names else {}
-    if modules := changed_modules(*({name: code.get(name, "") for name in names} for code in (planned, now))):
-        raise MMLError(
-            f"run {step.run} of {step.task}: the code of {', '.join(modules)} has changed since the training; "
-            "run the command again, which trains a new run, or undo the change"
-        )
+    if not names:
+        return
+    now = _code_now(step)
+    trained, current = ({name: code.get(name, "") for name in names} for code in (planned, now))
+    remedy = ", which trains a new run, or undo the change"
+    refuse_changes(trained, current, f"run {step.run} of {step.task}: ", "the training", remedy)
 
 
 def check_param_code(step: "Step") -> None:
@@ -85,8 +82,7 @@ def check_param_code(step: "Step") -> None:
     if step.scheduler_class is not None:
         hooks = code_of_hooks(step.scheduler_class, PREDICTING)
         now |= {name: hooks[name] for name in planned if hooks.get(name) == planned[name]}
-    if modules := changed_modules(planned, {name: now.get(name, "") for name in planned}):
-        raise MMLError(f"the code of {', '.join(modules)} has changed since planning; run the command again")
+    refuse_changes(planned, {name: now.get(name, "") for name in planned})
 
 
 def check_measure_code(step: "Step", planned: Mapping[str, str]) -> None:
@@ -103,8 +99,26 @@ def check_measure_code(step: "Step", planned: Mapping[str, str]) -> None:
         return
     from mml_lib.distances import MEASURES
 
-    if modules := changed_modules(planned, MEASURES[str(step.measure)].code):
-        raise MMLError(f"the code of {', '.join(modules)} has changed since planning; run the command again")
+    refuse_changes(planned, MEASURES[str(step.measure)].code)
+
+
+def refuse_changes(
+    planned: Mapping[str, str], now: Mapping[str, str], subject: str = "", since: str = "planning", remedy: str = ""
+) -> None:
+    """Refuse code that differs from the planned code.
+
+    Args:
+        planned, now: digest of each module.
+        subject: what the code belongs to, before the message.
+        since: the event that the code is compared with.
+        remedy: what follows "run the command again".
+
+    Raises:
+        MMLError: a module has changed.
+    """
+    if modules := changed_modules(planned, now):
+        changed = f"the code of {', '.join(modules)} has changed since {since}"
+        raise MMLError(f"{subject}{changed}; run the command again{remedy}")
 
 
 def _code_now(step: "TrainingStep") -> dict[str, str]:

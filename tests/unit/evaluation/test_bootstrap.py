@@ -164,7 +164,7 @@ def test_number_of_resamples_is_no_part_of_a_pipeline_and_not_too_small():
     assert load_study(config).bootstrap == 1000
     for wrong, remedy in (
         (True, "bootstrap: true is not a number; write one"),
-        (99, "set 100 or more, or 0 for no intervals"),
+        (99, "set 100 or more, or 0 for none"),
     ):
         with pytest.raises(MMLError, match=remedy):
             load_study(config | {"bootstrap": wrong})
